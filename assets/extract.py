@@ -1,0 +1,160 @@
+"""Extract: the rows of one or more windows, in one snapshot of the source, as Parquet in the spool.
+
+A chunk of neighbouring windows may share one reading; each window is cut out of it later by the same bounds that the
+source was asked with. Which windows are read together is the journey's decision; shaping is transform's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from assets.bounds import between_ids, bound, inside
+from assets.horizon import Horizon
+from assets.plan import Plan
+from assets.relation import Relation
+from assets.windows import Window
+from resources.databases.base import Column, Query, Snapshot
+from resources.failpoint import reach
+from spec.errors import RowsRefused, SourceChanged
+from spec.reading import Declared
+
+Progress = Callable[[int, int], None]
+"""Told rows and bytes of each batch."""
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The range of an id window: `low < id <= high`; `high` None means that there are no rows at all."""
+
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One finished reading: where its rows are, what they look like, and what is known about the moment of it."""
+
+    path: Path
+    columns: tuple[Column, ...]
+    horizon: Horizon
+    rows: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The columns and their declared types as JSON, to notice a source that changed."""
+        return json.dumps({column.name: column.declared for column in self.columns}, sort_keys=True)
+
+
+def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Path, progress: Progress) -> Reading:
+    """Read `span` (one window, or several neighbours) into `folder`. Raises RowsRefused and ConnectorError."""
+    query = query_of(plan, span, ids)
+    path = folder / "extract.parquet"
+    with plan.database.snapshot() as snapshot:
+        _refuse_null_cursors(snapshot, plan, query)
+        rows = _write(snapshot, query, plan.relation, path, progress)
+    reach("extract.written")
+    return Reading(path, plan.relation.columns, horizon, rows)
+
+
+def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
+    """The conditions that make a row belong to a window: the source is asked with them, and the extract is cut by
+    them.
+    """
+    cursor, source = plan.relation.cursor, plan.export.source.cursor
+    if cursor is None or source is None or plan.export.mode == "snapshot":
+        return []
+    if ids is not None:
+        parts: list[exp.Expr] = [exp.false()] if ids.high is None else between_ids(cursor, ids.low, ids.high)
+    else:
+        parts = inside(cursor, window, plan.declared)
+    if source.nulls == "include" and plan.is_first(window):
+        blank = exp.Is(this=exp.column(cursor.name, quoted=True), expression=exp.null())
+        return [exp.or_(exp.and_(*parts), blank)]
+    return parts
+
+
+def query_of(plan: Plan, span: Window, ids: Ids | None) -> Query:
+    """What the source is asked for, as a tree whose values are literals."""
+    relation, tree = plan.relation, plan.relation.tree
+    if relation.places and ids is not None:
+        tree = relation.bind(exp.convert(ids.low), exp.convert(ids.high))
+    elif relation.places and relation.cursor is not None:
+        tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in (span.lo, span.hi)))
+    return Query(tree, relation.columns, (*_tenant(relation), *cut(plan, span, ids)))
+
+
+def _tenant(relation: Relation) -> tuple[exp.Expr, ...]:
+    if relation.tenant is None:
+        return ()
+    column, value = relation.tenant
+    return (exp.EQ(this=exp.column(column.name, quoted=True), expression=exp.convert(value)),)
+
+
+def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
+    declared, relation = plan.declared, plan.relation
+    cursor, source = relation.cursor, plan.export.source.cursor
+    if cursor is None or source is None or plan.export.mode == "snapshot":
+        return
+    if source.nulls != "error" or not cursor.nullable:
+        return
+    blank = exp.Is(this=exp.column(cursor.name, quoted=True), expression=exp.null())
+    if count := snapshot.count(Query(query.relation, query.columns, (*_tenant(relation), blank))):
+        place = declared.where("source", "cursor", "column")
+        message = (
+            f"{place}: {count} rows have no value in cursor {cursor.name!r}, so they belong to no window; fill them "
+            "in, or say `nulls: exclude` (leave them out) or `nulls: include` (with the first window) in `cursor:`"
+        )
+        raise RowsRefused(message)
+
+
+def _write(snapshot: Snapshot, query: Query, relation: Relation, path: Path, progress: Progress) -> int:
+    schema, rows = arrow_schema(query.columns), 0
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+        for batch in snapshot.read(query):
+            _refuse_other_tenants(batch, relation)
+            writer.write_batch(pa.record_batch(batch.columns, schema=schema))
+            rows += batch.num_rows
+            progress(batch.num_rows, batch.nbytes)
+    return rows
+
+
+def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """The Arrow schema of a reading."""
+    return pa.schema([pa.field(column.name, column.type) for column in columns])
+
+
+def _refuse_other_tenants(batch: pa.RecordBatch, relation: Relation) -> None:
+    if relation.tenant is None:
+        return
+    column, value = relation.tenant
+    found = batch.column(batch.schema.get_field_index(column.name))
+    if not pc.all(pc.equal(found, pa.scalar(value).cast(found.type)), skip_nulls=False).as_py():
+        message = f"the source returned a row of another tenant in column {column.name!r}; nothing was delivered"
+        raise RowsRefused(message)
+
+
+def refuse_changes(before: tuple[str, str] | None, reading: Reading, declared: Declared) -> None:
+    """Compare with the fingerprint of the last sealed window. Raises SourceChanged naming each column."""
+    if before is None or before[0] == reading.fingerprint:
+        return
+    old, now = json.loads(before[0]), json.loads(reading.fingerprint)
+    changed = [f"{name!r} was {old[name]} and is {kind}" for name, kind in now.items() if old.get(name, kind) != kind]
+    gone = [
+        f"{name!r} ({kind}) is gone"
+        for name, kind in old.items()
+        if name not in now and declared.export.fields == "all"
+    ]
+    if changed or gone:
+        message = (
+            f"{declared.where('source')}: the source changed since window {before[1]}: {'; '.join(changed + gone)}. "
+            "Nothing was delivered. If the partner can take it, run it with --accept-columns"
+        )
+        raise SourceChanged(message)

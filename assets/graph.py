@@ -1,0 +1,194 @@
+"""The asset graph: `extract`, `transform` and one `load` a delivery, made by one step that drives window after
+window.
+
+What a window's journey is, is in journey.py; here is only how Dagster sees it: keys, groups, owners, metadata,
+failures.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from assets.journey import Journey
+from assets.outcome import Outcome, Reporter
+from resources.ledger import Delivery
+from resources.ledger import Window as WindowRecord
+from spec.export import Export
+from spec.reading import Declared
+
+Prepare = Callable[[Declared, Reporter], Journey]
+AGAIN, ACCEPT = "again", "accept_columns"
+HELD = "outgate/held"
+FORMATS = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
+CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1", "month": "0 0 1 * *"}
+
+
+class StepConfig(dg.Config):
+    """The Launchpad's switch: read and deliver windows again that are done already, as a new generation."""
+
+    again: bool = False
+    accept_columns: bool = False
+
+
+def partitions_of(export: Export) -> dg.TimeWindowPartitionsDefinition:
+    """Dagster's view of the grid: the same keys; what they mean is computed in windows.py."""
+    partitions = export.partitions
+    cadence = partitions.cadence
+    fmt = FORMATS.get(cadence, "%Y-%m-%d-%H:%M")
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule=CRONS.get(cadence, cadence),
+        start=partitions.first.strftime(fmt),
+        fmt=fmt,
+        timezone=partitions.timezone,
+    )
+
+
+def assets_of(
+    declared: Declared, prepare: Prepare, kinds: dict[str, str], reporter: Callable[[], Reporter] = Reporter
+) -> list[Any]:
+    """The assets of one export and its source. `kinds` names the type of each connector, for the icons."""
+    export = declared.export
+    specs = _specs(export, kinds)
+    pool = f"export_{export.export}"
+
+    @dg.multi_asset(
+        name=export.export, specs=specs, can_subset=True, partitions_def=partitions_of(export),
+        description=export.description,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=export.partitions.chunk),
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL), pool=pool,
+    )  # fmt: skip
+    def step(context: dg.AssetExecutionContext, config: StepConfig):  # type: ignore[no-untyped-def]  # noqa: ANN202  (of several outputs Dagster takes no other annotation)
+        journey = prepare(declared, reporter())
+        journey.run_id = context.run.root_run_id or context.run_id
+        tags = context.run.tags
+        journey.again = journey.run_id if config.again or tags.get(AGAIN) == "true" else None
+        journey.accept_columns = config.accept_columns or tags.get(ACCEPT) == "true"
+        outcomes = []
+        for outcome in journey.run(list(context.partition_keys)):
+            outcomes.append(outcome)
+            _log(context, outcome)
+        _raise_for(context, outcomes)
+
+    return [step, *_source_of(export, kinds)]
+
+
+def _specs(export: Export, kinds: dict[str, str]) -> list[dg.AssetSpec]:
+    common: dict[str, Any] = {
+        "group_name": export.export,
+        "skippable": True,
+        "owners": [export.owner] if export.owner else None,
+    }
+    extract, transform = (dg.AssetKey([export.export, name]) for name in ("extract", "transform"))
+    source = export.source
+    read = f"Reads `{source.table or 'sql'}` of `{source.connector}` by window, in one snapshot, into the spool."
+    shaped = "Shapes the rows (filters, fields, aggregation) and seals the parts: named, hashed, fsynced."
+    specs = [
+        dg.AssetSpec(
+            extract,
+            deps=[_source_key(export)],
+            description=read,
+            kinds={_kind(kinds, source.connector), "parquet"},
+            **common,
+        ),
+        dg.AssetSpec(transform, deps=[extract], description=shaped, kinds={"duckdb"}, **common),
+    ]
+    for delivery in export.deliver:
+        text = f"Delivers to `{delivery.to}` as `{delivery.path}` ({delivery.format.type}), with a receipt."
+        key = dg.AssetKey([export.export, f"load_{delivery.label}"])
+        specs.append(
+            dg.AssetSpec(
+                key,
+                deps=[transform],
+                description=text,
+                kinds={_kind(kinds, delivery.to), delivery.format.type},
+                **common,
+            )
+        )
+    return specs
+
+
+def _kind(kinds: dict[str, str], connector: str) -> str:
+    return {"postgres": "postgresql", "local": "file"}.get(kinds.get(connector, ""), kinds.get(connector, "file"))
+
+
+def _source_key(export: Export) -> dg.AssetKey:
+    return dg.AssetKey([export.source.connector, *(export.source.table or f"{export.export}_sql").split(".")])
+
+
+def _source_of(export: Export, kinds: dict[str, str]) -> list[dg.AssetSpec]:
+    text = f"A source, read and never written: `{export.source.table or 'sql'}` of `{export.source.connector}`."
+    return [
+        dg.AssetSpec(
+            _source_key(export), description=text, group_name="sources", kinds={_kind(kinds, export.source.connector)}
+        )
+    ]
+
+
+def _log(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
+    """Materializations of a window that is done; for any other its reason, in the run's log."""
+    if not outcome.good or outcome.record is None:
+        context.log.error("%s: %s: %s", outcome.key, outcome.state.upper(), outcome.detail)
+        return
+    if outcome.skipped:
+        context.log.info("%s: %s", outcome.key, outcome.detail)
+    metadata = _metadata(outcome)
+    for key in sorted(context.selected_asset_keys, key=str):
+        name = key.path[-1]
+        found = metadata["load"].get(name) or metadata[name if name in metadata else "extract"]
+        context.log_event(dg.AssetMaterialization(key, partition=outcome.key, metadata=found))
+
+
+def _metadata(outcome: Outcome) -> dict[str, Any]:
+    record = outcome.record
+    assert record is not None  # noqa: S101  (the caller looked)
+    window = {
+        "window": f"{record.lo:%Y-%m-%d %H:%M:%S} to {record.hi:%Y-%m-%d %H:%M:%S} UTC",
+        "generation": record.generation, "horizon": str((record.horizon or {}).get("kind", "")),
+    }  # fmt: skip
+    rows = {"dagster/row_count": record.rows or 0, "rows": record.rows or 0}
+    preview = {"preview": dg.MetadataValue.md(outcome.preview)} if outcome.preview else {}
+    extract = rows | window | {"horizon detail": str((record.horizon or {}).get("detail", ""))}
+    shaped = rows | window | {"bytes": record.bytes or 0} | preview
+    loads = {f"load_{delivery.name}": _delivered(record, delivery) | window for delivery in record.deliveries}
+    return {"extract": extract, "transform": shaped, "load": loads}
+
+
+def _delivered(record: WindowRecord, delivery: Delivery) -> dict[str, Any]:
+    receipt: dict[str, Any] = delivery.receipt or {}
+    parts = receipt.get("parts", [])
+    found: dict[str, Any] = {
+        "dagster/row_count": receipt.get("rows", 0), "rows": receipt.get("rows", 0), "bytes": receipt.get("bytes", 0),
+        "parts": len(parts), "idempotency key": delivery.key,
+    }  # fmt: skip
+    if parts:
+        found["destination"] = dg.MetadataValue.path(parts[0]["location"])
+        table = "\n".join(
+            f"| {part['name']} | {part['rows']} | {part['bytes']} | `{part['sha256'][:12]}` |" for part in parts[:50]
+        )
+        found["files"] = dg.MetadataValue.md("| name | rows | bytes | sha256 |\n|---|---|---|---|\n" + table)
+    if record.finished_at:
+        found["delivered at"] = dg.MetadataValue.timestamp(record.finished_at.astimezone(UTC))
+    return found
+
+
+def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> None:
+    """One Failure for all windows that did not get there; HELD and NOT YET are tagged and never retried by
+    themselves.
+    """
+    bad = [outcome for outcome in outcomes if not outcome.good]
+    if not bad:
+        return
+    waiting = [outcome for outcome in bad if outcome.exit_code == 3]  # noqa: PLR2004  (held or not yet)
+    title = "HELD" if any(outcome.state == "held" for outcome in waiting) else "NOT YET"
+    if len(waiting) == len(bad):
+        context.instance.add_run_tags(context.run_id, {HELD: title.lower()})
+    lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad]
+    head = title if len(waiting) == len(bad) else "FAILED"
+    good = len(outcomes) - len(bad)
+    raise dg.Failure(
+        f"{head}: {len(bad)} of {len(outcomes)} windows, {good} delivered. " + "\n".join(lines[:20]),
+        metadata={"windows": len(outcomes), "delivered": good, "at": datetime.now(UTC).isoformat()},
+        allow_retries=any(outcome.retriable for outcome in bad),
+    )

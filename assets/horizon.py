@@ -1,0 +1,100 @@
+"""How far the source may be read: the horizon gate, its fallback to the declared lag, and the wait for either.
+
+A row that is stamped before the horizon is visible, because no transaction that is still open began before it. That
+holds only for stamps that the database sets and where the database lets us see who else is writing; else the declared
+lag takes the gate's place, and the receipt says so. Reading the database's activity is the connector's work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlglot import exp
+
+from resources.databases.base import Activity, Database
+from spec.base import seconds
+from spec.errors import NotYet
+from spec.source import IdCursor, TimeCursor
+
+GUARD = timedelta(seconds=1)
+POLL_SECONDS = 0.25
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What a reading may rely on: everything stamped before `at` is visible. `kind` is the receipt's one word."""
+
+    at: datetime
+    kind: str
+    detail: str
+    server: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For the ledger and the manifest."""
+        return {"at": self.at.astimezone(UTC).isoformat(), "kind": self.kind, "detail": self.detail}
+
+
+def look(database: Database, cursor: TimeCursor | IdCursor | None) -> Horizon:
+    """The horizon as it is now. A snapshot export (no cursor) is as of the database's clock."""
+    activity = database.activity()
+    if cursor is None:
+        return Horizon(activity.clock, "gate", "one read-only snapshot", activity.server)
+    why = _no_gate(cursor, activity)
+    if why:
+        return Horizon(activity.clock - seconds(cursor.lag), "lag", f"{why}; lag {cursor.lag}", activity.server)
+    at = min(activity.clock, activity.oldest or activity.clock) - GUARD
+    return Horizon(at, "gate", activity.detail, activity.server)
+
+
+def _no_gate(cursor: TimeCursor | IdCursor, activity: Activity) -> str:
+    return activity.blind if cursor.stamped_by == "database" else "the cursor is stamped by the application"
+
+
+def wait_for(
+    database: Database, cursor: TimeCursor | IdCursor | None, until: datetime, deadline: float, say: Say
+) -> Horizon:
+    """Wait until the horizon has reached `until`, at most to the monotonic `deadline`. Raises NotYet."""
+    while True:
+        horizon = look(database, cursor)
+        if cursor is None or horizon.at >= until:
+            return horizon
+        known = f"{horizon.kind}: {horizon.detail or 'no detail'}"
+        text = f"the source's horizon is {horizon.at:%Y-%m-%d %H:%M:%S} UTC ({known})"
+        if time.monotonic() >= deadline or horizon.at + timedelta(seconds=deadline - time.monotonic()) < until:
+            raise NotYet(
+                f"not yet: the window ends at {until:%Y-%m-%d %H:%M:%S} UTC and {text}; it can be read after that"
+            )
+        say(f"waiting: {text}")
+        time.sleep(POLL_SECONDS)
+
+
+def settle_ids(
+    database: Database, relation: exp.Expr, cursor: IdCursor, deadline: float, say: Say
+) -> tuple[int | None, Horizon]:
+    """The highest id that can be read up to without missing a lower one, and how that is known.
+
+    H is taken first; then every transaction that was open at that moment must end, because each may still commit an id
+    below H. Where that cannot be seen, the lag is waited instead. Raises NotYet at the deadline.
+    """
+    high = database.newest(relation, cursor.column)
+    activity = database.activity()
+    why = _no_gate(cursor, activity)
+    if not why and not database.sequential(relation, cursor.column):
+        why = "the ids are not handed out one by one by the database"
+    ends = time.monotonic() + seconds(cursor.lag).total_seconds()
+    pending, horizon = (
+        activity.open,
+        Horizon(activity.clock, "lag" if why else "gate", why or activity.detail, activity.server),
+    )
+    while pending if not why else time.monotonic() < ends:
+        if time.monotonic() >= deadline or (why and ends > deadline):
+            raise NotYet(f"not yet: ids up to {high} may still be joined by lower ones ({why or activity.detail})")
+        say(f"waiting for transactions that may still commit lower ids: {why or activity.detail}")
+        time.sleep(POLL_SECONDS)
+        activity = database.activity()
+        pending &= activity.open
+    return high, horizon

@@ -1,0 +1,161 @@
+"""The journey: each window of a run is driven from wherever the ledger says it is to `done`, or to the reason why not.
+
+One class for every caller: the command line, the Dagster step and the tests. What the steps do is in the files of the
+steps; here is only their order, what happens when one fails, and who may take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import cast
+
+from assets.heartbeat import Heartbeat
+from assets.load import Loading
+from assets.outcome import Outcome, Reporter, masked_preview
+from assets.plan import Plan, grid_of
+from assets.readings import Readings
+from assets.seal import seal
+from assets.transform import engine, shape
+from assets.windows import Window
+from resources.failpoint import reach
+from resources.ledger import Acquired, Lease, Ledger, WindowSpec
+from resources.ledger import Delivery as DeliveryRecord
+from resources.ledger import Window as WindowRecord
+from resources.owner import is_dead, me
+from resources.registry import Connectors
+from resources.secrets import scrub
+from resources.spool import Spool
+from resources.stores.base import Store
+from spec.delivery import Delivery
+from spec.errors import DeclarationError, LeaseLost, OutgateError, SpoolLost
+from spec.reading import Declared
+
+LEASE = timedelta(seconds=30)
+
+
+@dataclass
+class Journey:
+    """One run of one export over some of its windows."""
+
+    declared: Declared
+    ledger: Ledger
+    spool: Spool
+    connectors: Connectors
+    make_plan: Callable[[], Plan]
+    reporter: Reporter = field(default_factory=Reporter)
+    again: str | None = None
+    run_id: str | None = None
+    accept_columns: bool = False
+    lease: timedelta = LEASE
+    owner: str = field(default_factory=me)
+
+    def run(self, keys: Sequence[str]) -> Iterator[Outcome]:
+        """Drive the windows in turn and yield what became of each; an error of one does not stop the next."""
+        export = self.declared.export
+        grid = grid_of(export)
+        self.ledger.record_grid(export.export, grid.fingerprint)
+        windows = [grid.window(key) for key in keys]
+        with ExitStack() as stack:
+            folder = stack.enter_context(self.spool.reading())
+            readings = Readings(
+                self.make_plan, self.ledger, folder, self.reporter, self.owner, again=self.again is not None
+            )
+            for number, window in enumerate(windows):
+                self.reporter.window(window.key, number, len(windows))
+                outcome = self._drive(window, windows[number + 1 :], readings)
+                self.reporter.done(outcome)
+                yield outcome
+
+    def _drive(self, window: Window, rest: list[Window], readings: Readings) -> Outcome:
+        try:
+            acquired = self._acquire(window)
+        except OutgateError as error:
+            return self._failed(window.key, None, error)
+        if acquired.lease is None:
+            return Outcome.of(acquired.window, skipped=True, busy=acquired.busy)
+        try:
+            with Heartbeat(self.ledger, acquired.lease, self.lease):
+                return self._steps(acquired.lease, acquired.window, window, rest, readings)
+        except OutgateError as error:
+            return self._failed(window.key, acquired.lease, error)
+        finally:
+            self.ledger.release(acquired.lease)
+
+    def _acquire(self, window: Window) -> Acquired:
+        export = self.declared.export
+        spec = WindowSpec(
+            export.export, window.key, window.lo, window.hi, self.declared.document.data,
+            tuple((delivery.label, delivery.to) for delivery in export.deliver),
+        )  # fmt: skip
+        return self.ledger.acquire(spec, self.owner, self.lease, self.again, self.run_id, dead=is_dead)
+
+    def _steps(
+        self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
+    ) -> Outcome:
+        reach("journey.leased")
+        preview = ""
+        for _ in range(2):
+            if record.reached == "planned":
+                preview = self._seal(lease, record, window, rest, readings)
+            try:
+                self._load_all(lease, window.key)
+            except SpoolLost as error:
+                self.reporter.say(str(error))
+                lease = self.ledger.supersede(lease, str(error), self.owner, self.lease)
+                record = self._record(window.key)
+                continue
+            break
+        return Outcome.of(self._record(window.key), preview=preview)
+
+    def _seal(self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings) -> str:
+        plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
+        with engine(reading.path.parent) as connection:
+            shaped = shape(connection, plan, reading, window, ids)
+            seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store)
+            return masked_preview(shaped, plan.export)
+
+    def _load_all(self, lease: Lease, key: str) -> None:
+        """Every delivery has its try; the first error is raised when all have had it."""
+        errors: list[OutgateError] = []
+        declared = {delivery.label: delivery for delivery in self.declared.export.deliver}
+        for delivery in self._record(key).deliveries:
+            try:
+                self._load(lease, key, delivery, declared.get(delivery.name))
+            except (LeaseLost, SpoolLost):
+                raise
+            except OutgateError as error:
+                self.ledger.fail(lease, error.state, scrub(str(error)), delivery.name)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _load(self, lease: Lease, key: str, delivery: DeliveryRecord, declared: Delivery | None) -> None:
+        if delivery.reached == "done":
+            return
+        Loading(
+            self._store(delivery.connector), self.ledger, self.spool, lease,
+            lambda: next(each for each in self._record(key).deliveries if each.name == delivery.name),
+            bool(declared and declared.collects), self.reporter.sent,
+        ).run()  # fmt: skip
+
+    def _store(self, name: str) -> Store:
+        connector = self.connectors.get(name)
+        if not isinstance(connector, Store):
+            place = self.declared.where("deliver")
+            raise DeclarationError(f"{place}: connector {name!r} ({connector.type}) does not take files")
+        return connector
+
+    def _record(self, key: str) -> WindowRecord:
+        return cast("WindowRecord", self.ledger.window(self.declared.export.export, key))
+
+    def _failed(self, key: str, lease: Lease | None, error: OutgateError) -> Outcome:
+        text = scrub(str(error))
+        if lease is not None and not isinstance(error, LeaseLost):
+            record = self._record(key)
+            if all(delivery.state == delivery.reached for delivery in record.deliveries):
+                self.ledger.fail(lease, error.state, text)
+        record_now = self.ledger.window(self.declared.export.export, key)
+        return Outcome.failure(key, self.declared.export.export, error, text, record_now)

@@ -1,0 +1,135 @@
+"""Text formats as SQL: one expression per value and one per line, so that DuckDB writes the bytes and Arrow carries
+them.
+
+How values are spelled (dates in ISO 8601 with a T, instants in UTC with a Z, NaN and Infinity by name, binary in
+base64) is this table and nothing else. Wide decimals are text in JSON, where most readers would make floats of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from spec.delivery import Csv, Ndjson, Psv
+
+Columns = Mapping[str, str]
+"""Names and DuckDB types of the shaped result, in order."""
+
+EXACT_IN_JSON = 15
+_FLOAT = (
+    "CASE WHEN isfinite({c}) THEN CAST({c} AS VARCHAR) WHEN isnan({c}) THEN 'NaN' "
+    "WHEN {c} > 0 THEN 'Infinity' WHEN {c} < 0 THEN '-Infinity' END"
+)
+_PLAIN = "CAST({c} AS VARCHAR)"
+_JSON = "CAST(to_json({c}) AS VARCHAR)"
+_JSON_TEXT = "CAST(to_json(CAST({c} AS VARCHAR)) AS VARCHAR)"
+_TEXT: Mapping[str, str] = {
+    "FLOAT": _FLOAT,
+    "DOUBLE": _FLOAT,
+    "TIMESTAMP": "replace(CAST({c} AS VARCHAR), ' ', 'T')",
+    "TIMESTAMP WITH TIME ZONE": "replace(CAST(make_timestamp(epoch_us({c})) AS VARCHAR), ' ', 'T') || 'Z'",
+    "BLOB": "to_base64({c})",
+}
+_BARE_IN_JSON = frozenset(
+    {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+)
+_TIMES = frozenset({"DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
+_SPELLED = _BARE_IN_JSON | _TIMES | {"FLOAT", "DOUBLE", "HUGEINT", "UUID", "BLOB"}
+"""Types whose text has no quote and no line break, and no other character than those of `_ALPHABET`."""
+_ALPHABET = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-.:/=")
+
+
+def text_value(kind: str, column: str) -> str:
+    """SQL for a value of a DuckDB type as text, NULL staying NULL."""
+    if _nested(kind):
+        return _json(kind, column)
+    return _TEXT.get(kind, _PLAIN).format(c=column)
+
+
+def json_value(kind: str, column: str) -> str:
+    """SQL for a value of a DuckDB type as JSON; NULL becomes `null`."""
+    return f"coalesce({_json(kind, column)}, 'null')"
+
+
+def _nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))
+
+
+def _spelled(kind: str) -> bool:
+    return kind in _SPELLED or kind.startswith("DECIMAL(")
+
+
+def _json(kind: str, column: str) -> str:
+    decimal = re.fullmatch(r"DECIMAL\((\d+),\s*\d+\)", kind)
+    if kind in _BARE_IN_JSON or (decimal and int(decimal[1]) <= EXACT_IN_JSON):
+        return _PLAIN.format(c=column)
+    if kind.endswith("[]"):
+        inner, name = kind[: kind.rindex("[")], f"x{kind.count('[')}"
+        return f"'[' || array_to_string(list_transform({column}, lambda {name}: {json_value(inner, name)}), ',') || ']'"
+    if kind == "JSON":
+        return f"translate(CAST({column} AS VARCHAR), chr(10) || chr(13), '  ')"
+    if kind in {"FLOAT", "DOUBLE"}:
+        plain, spelled = _PLAIN.format(c=column), _FLOAT.format(c=column)
+        return f"CASE WHEN isfinite({column}) THEN {plain} ELSE '\"' || {spelled} || '\"' END"
+    if _spelled(kind):
+        return f"'\"' || {text_value(kind, column)} || '\"'"
+    return (_JSON if kind == "VARCHAR" or _nested(kind) else _JSON_TEXT).format(c=column)
+
+
+def line(form: Csv | Psv | Ndjson, columns: Columns) -> str:
+    """SQL for one line of a format, its line break included."""
+    if isinstance(form, Ndjson):
+        pairs = [f"{_literal(_json_key(name))} || {json_value(kind, quoted(name))}" for name, kind in columns.items()]
+        return "'{' || " + " || ',' || ".join(pairs) + " || '}' || chr(10)"
+    dialect = _csv(form)
+    cells = [_cell(kind, quoted(name), dialect) for name, kind in columns.items()]
+    return f" || {_literal(dialect.delimiter)} || ".join(cells) + f" || {_newline(dialect)}"
+
+
+def header(form: Csv | Psv | Ndjson, columns: Columns) -> bytes:
+    """The bytes before the first line of every part."""
+    if isinstance(form, Ndjson) or not form.header:
+        return b""
+    dialect = _csv(form)
+    cells = (_enclosed(name, dialect) for name in columns)
+    return (dialect.delimiter.join(cells) + ("\r\n" if dialect.newline == "crlf" else "\n")).encode()
+
+
+def _csv(form: Csv | Psv) -> Csv:
+    return form if isinstance(form, Csv) else Csv(delimiter="|", header=form.header)
+
+
+def _cell(kind: str, column: str, form: Csv) -> str:
+    text = text_value(kind, column)
+    if _spelled(kind) and not {form.delimiter, form.enclosure} & _ALPHABET:
+        return f"coalesce({text}, '')"
+    mark, breaks = _literal(form.enclosure), (_literal(form.delimiter), _literal(form.enclosure), "chr(10)", "chr(13)")
+    needs = " OR ".join([f"{text} = ''", *(f"contains({text}, {each})" for each in breaks)])
+    wrapped = f"{mark} || replace({text}, {mark}, {_literal(form.enclosure * 2)}) || {mark}"
+    return f"CASE WHEN {column} IS NULL THEN '' WHEN {needs} THEN {wrapped} ELSE {text} END"
+
+
+def _enclosed(name: str, form: Csv) -> str:
+    if name and not set(name) & {form.delimiter, form.enclosure, "\n", "\r"}:
+        return name
+    return form.enclosure + name.replace(form.enclosure, form.enclosure * 2) + form.enclosure
+
+
+def _newline(form: Csv) -> str:
+    return "chr(13) || chr(10)" if form.newline == "crlf" else "chr(10)"
+
+
+def _json_key(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False) + ":"
+
+
+def _literal(text: str) -> str:
+    return exp.Literal.string(text).sql(dialect="duckdb")
+
+
+def quoted(name: str) -> str:
+    """A quoted DuckDB identifier."""
+    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")

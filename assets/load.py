@@ -1,0 +1,152 @@
+"""Load: sealed parts reach one store. Stage, record, publish, record, read back, record: each step can be repeated.
+
+A retry never reads the source again. What a destination already has is asked of the destination, never guessed. The
+order of the writes is the promise: `uploaded` is in the ledger before the first name appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from resources.failpoint import reach
+from resources.ledger import Artifact, Delivery, Lease, Ledger
+from resources.spool import Spool
+from resources.stores.base import Stat, Store
+from spec.errors import ConnectorError
+
+ORDER = ("part", "manifest", "done_file")
+ROUNDS = 3
+"""How often a delivery whose staged files vanished is staged again before it fails."""
+
+Record = Callable[[], Delivery]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """One delivery of one window, and everybody who takes part in it."""
+
+    store: Store
+    ledger: Ledger
+    spool: Spool
+    lease: Lease
+    record: Record
+    collects: bool
+    progress: Callable[[int, int], None]
+
+    def run(self) -> None:
+        """Drive the delivery from wherever the ledger says it is to done."""
+        for _ in range(ROUNDS):
+            if self._round():
+                return
+        name = self.record().name
+        message = (
+            f"delivery {name!r}: what was written there is gone again after {ROUNDS} tries; does something remove it?"
+        )
+        raise ConnectorError(message)
+
+    def _round(self) -> bool:
+        """One pass over the steps that are left; False when it has to begin again with staging."""
+        steps = {"sealed": self._upload, "uploaded": self._publish, "published": self._verify}
+        delivery = self.record()
+        while (step := steps.get(delivery.reached)) is not None:
+            if not step(delivery):
+                self.ledger.restage(self.lease, delivery.name, "a staged or published file is gone")
+                return False
+            delivery = self.record()
+        return True
+
+    def _upload(self, delivery: Delivery) -> bool:
+        fence = f"g{self.lease.generation}-f{self.lease.fence}"
+        tokens: dict[tuple[str, int], str] = {}
+        for artifact in ordered(delivery.artifacts):
+            source = self.spool.sealed(artifact)
+            self.ledger.check(self.lease)
+            token = self.store.stage(source, artifact.name, fence)
+            reach("load.staged")
+            tokens[artifact.kind, artifact.number] = token
+            self.store.sweep(artifact.name, frozenset({token}))
+            self.progress(artifact.rows, artifact.bytes)
+        self.ledger.uploaded(self.lease, delivery.name, tokens)
+        return True
+
+    def _publish(self, delivery: Delivery) -> bool:
+        for artifact in ordered(delivery.artifacts):
+            self.ledger.check(self.lease)
+            if not self._publish_one(delivery, artifact):
+                return False
+            reach("load.published_one")
+        self.ledger.published(self.lease, delivery.name)
+        return True
+
+    def _publish_one(self, delivery: Delivery, artifact: Artifact) -> bool:
+        there = self.store.stat(artifact.name)
+        token = artifact.token or ""
+        if there and _same(there, artifact):
+            self.store.sweep(artifact.name, frozenset())
+            return True
+        if not self.store.staged(token):
+            return self.collects and there is None
+        try:
+            self.store.publish(token, artifact.name, self._replaced(delivery, artifact, there))
+        except FileNotFoundError:
+            self.ledger.check(self.lease)  # somebody else published or removed it: are we still the one to do this?
+            return False
+        return True
+
+    def _replaced(self, delivery: Delivery, artifact: Artifact, there: Stat | None) -> str | None:
+        """What may be replaced: only what the ledger knows to be our own."""
+        if there is None:
+            return None
+        known = self.ledger.last_written(delivery.connector, artifact.name)
+        return known if known is not None and there.sha256 in {known, None} else None
+
+    def _verify(self, delivery: Delivery) -> bool:
+        for artifact in delivery.artifacts:
+            there = self.store.stat(artifact.name)
+            if there is None and not self.collects:
+                return False
+            if there and not _same(there, artifact):
+                where = self.store.location(artifact.name)
+                message = f"{where} is not what was delivered ({there.bytes} bytes); who changed it?"
+                raise ConnectorError(message)
+        reach("load.verified")
+        self._remove_surplus(delivery)
+        self.ledger.close(self.lease, delivery.name, self._receipt(delivery))
+        return True
+
+    def _remove_surplus(self, delivery: Delivery) -> None:
+        """Files of the generation before that this one does not replace, if they are still what we wrote."""
+        names = {artifact.name for artifact in delivery.artifacts}
+        for old in self.ledger.previous_generation(self.lease):
+            if old.delivery == delivery.name and old.name not in names:
+                there = self.store.stat(old.name)
+                if there and _same(there, old):
+                    self.store.remove(old.name)
+                    reach("load.surplus_removed")
+
+    def _receipt(self, delivery: Delivery) -> dict[str, object]:
+        parts = [artifact for artifact in ordered(delivery.artifacts) if artifact.kind == "part"]
+        return {
+            "rows": sum(part.rows for part in parts),
+            "bytes": sum(part.bytes for part in parts),
+            "parts": [
+                {
+                    "name": part.name,
+                    "location": self.store.location(part.name),
+                    "rows": part.rows,
+                    "bytes": part.bytes,
+                    "sha256": part.sha256,
+                }
+                for part in parts
+            ],
+        }
+
+
+def ordered(artifacts: tuple[Artifact, ...]) -> list[Artifact]:
+    """Parts first, then the manifest, then the done file: each says that what comes before it is complete."""
+    return sorted(artifacts, key=lambda artifact: (ORDER.index(artifact.kind), artifact.number))
+
+
+def _same(there: Stat, artifact: Artifact) -> bool:
+    return there.bytes == artifact.bytes and there.sha256 in {artifact.sha256, None}

@@ -1,0 +1,86 @@
+"""What became of a window, for whoever asked: the command line, Dagster, a test. And how a run tells about itself on
+the way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from assets.transform import Shaped
+from resources.ledger import Window as WindowRecord
+from spec.errors import OutgateError
+from spec.export import Export
+
+PERSONAL = re.compile(r"(?i)e-?mail|phone|mobile|birth|first_?name|last_?name|full_?name|address|iban|passport")
+MASK = "•••"
+WIDEST = 60
+
+
+class Reporter:
+    """Told what happens; the base class keeps quiet."""
+
+    def window(self, key: str, number: int, total: int) -> None:
+        """Work on a window begins."""
+
+    def read(self, rows: int, size: int) -> None:
+        """Rows and bytes came from the source."""
+
+    def sent(self, rows: int, size: int) -> None:
+        """Rows and bytes were staged at a destination."""
+
+    def say(self, text: str) -> None:
+        """Something a person may want to know while waiting."""
+
+    def done(self, outcome: Outcome) -> None:
+        """A window came to an end."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One window's end: `state` as the ledger has it; `skipped` when there was nothing to do."""
+
+    export: str
+    key: str
+    state: str
+    detail: str
+    record: WindowRecord | None
+    skipped: bool = False
+    preview: str = ""
+    exit_code: int = 0
+    retriable: bool = False
+
+    @classmethod
+    def of(cls, record: WindowRecord, *, skipped: bool = False, busy: str = "", preview: str = "") -> Outcome:
+        """The outcome that a ledger record speaks of."""
+        if busy:
+            return cls(record.export, record.partition, "busy", busy, record, skipped=True, exit_code=1, retriable=True)
+        detail = "already delivered; nothing to do (--again reads and delivers it anew)" if skipped else record.detail
+        return cls(record.export, record.partition, record.state, detail, record, skipped=skipped, preview=preview)
+
+    @classmethod
+    def failure(cls, key: str, export: str, error: OutgateError, text: str, record: WindowRecord | None) -> Outcome:
+        """The outcome of an error."""
+        state = record.state if record else error.state
+        return cls(export, key, state, text, record, exit_code=error.exit_code, retriable=error.retriable)
+
+    @property
+    def good(self) -> bool:
+        """Whether the window is delivered."""
+        return self.state == "done"
+
+
+def masked_preview(shaped: Shaped, export: Export) -> str:
+    """Ten rows as a Markdown table, personal data masked."""
+    tagged = {field.name for field in export.listed if field.pii}
+    hidden = [name in tagged or bool(PERSONAL.search(name)) for name in shaped.columns]
+    lines = ["| " + " | ".join(map(_cell, shaped.columns)) + " |", "|" + " --- |" * len(shaped.columns)]
+    for row in shaped.preview():
+        cells = (MASK if hide and value is not None else _cell(value) for value, hide in zip(row, hidden, strict=True))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else re.sub(r"\s+", " ", str(value)).replace("|", "\\|").replace("<", "&lt;")
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"

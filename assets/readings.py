@@ -1,0 +1,149 @@
+"""Which windows are read together, and when: one snapshot serves a chunk of neighbours, so a backfill reads its
+source once.
+
+A reading lives as long as the run. Nothing of it is in the ledger: what counts is sealed, or it is read again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from assets.extract import Ids, Reading, read, refuse_changes
+from assets.horizon import Horizon, settle_ids, wait_for
+from assets.outcome import Reporter
+from assets.plan import Plan
+from assets.windows import Window
+from resources.failpoint import reach
+from resources.ledger import Lease, Ledger
+from resources.ledger import Window as WindowRecord
+from spec.base import seconds
+from spec.errors import DeclarationError, NotYet
+from spec.source import IdCursor
+
+UNREAD = frozenset({"planned", "held", "failed"})
+
+
+class Readings:
+    """The readings of one run."""
+
+    def __init__(
+        self,
+        make_plan: Callable[[], Plan],
+        ledger: Ledger,
+        folder: Path,
+        reporter: Reporter,
+        owner: str,
+        *,
+        again: bool,
+    ) -> None:
+        self._make_plan, self._ledger, self._folder = make_plan, ledger, folder
+        self._reporter, self._owner, self._again = reporter, owner, again
+        self._plan: Plan | None = None
+        self._span: Window | None = None
+        self._reading: Reading | None = None
+        self._deadline: float | None = None
+        self._number = 0
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, made when the first window needs it: a run with nothing to read does not touch the source."""
+        if self._plan is None:
+            self._plan = self._make_plan()
+        return self._plan
+
+    def of(
+        self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], *, accept: bool
+    ) -> tuple[Plan, Reading, Ids | None]:
+        """A reading that has the window's rows. Raises NotYet, RowsRefused, SourceChanged, ConnectorError."""
+        plan = self.plan
+        cursor = plan.export.source.cursor
+        self._refuse_old_snapshot(plan, window)
+        if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
+            ids, horizon = self._ids(plan, cursor, lease, record, window)
+            self._read(plan, window, ids, horizon)
+        else:
+            ids = None
+            if not self._covers(window):
+                horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
+                reach("journey.horizon")
+                self._read(plan, self._chunk(plan, window, rest, horizon), None, horizon)
+        reading = self._reading
+        assert reading is not None  # noqa: S101  (both branches read)
+        if not accept:
+            refuse_changes(self._ledger.last_fingerprint(plan.export.export), reading, plan.declared)
+        return plan, reading, ids
+
+    def _covers(self, window: Window) -> bool:
+        return self._span is not None and self._span.lo <= window.lo and window.hi <= self._span.hi
+
+    def _until(self, plan: Plan) -> float:
+        """One `cursor.wait` a run, not one a window."""
+        if self._deadline is None:
+            cursor = plan.export.source.cursor
+            self._deadline = time.monotonic() + (seconds(cursor.wait).total_seconds() if cursor else 0)
+        return self._deadline
+
+    def _chunk(self, plan: Plan, window: Window, rest: list[Window], horizon: Horizon) -> Window:
+        if plan.export.mode == "snapshot" or plan.relation.places:
+            return window
+        states, last = self._ledger.states(plan.export.export), window
+        for following in rest[: plan.export.partitions.chunk - 1]:
+            unread = self._again or states.get(following.key, "planned") in UNREAD
+            if not unread or following.lo != last.hi or following.hi > horizon.at:
+                break
+            last = following
+        return Window(window.key, window.lo, last.hi)
+
+    def _read(self, plan: Plan, span: Window, ids: Ids | None, horizon: Horizon) -> None:
+        if self._reading is not None:
+            shutil.rmtree(self._reading.path.parent, ignore_errors=True)
+        self._span = self._reading = None
+        self._number += 1
+        folder = self._folder / str(self._number)
+        folder.mkdir(mode=0o700)
+        self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
+        self._span = span
+
+    def _refuse_old_snapshot(self, plan: Plan, window: Window) -> None:
+        newest = plan.grid.newest(self._ledger.now())
+        if plan.export.mode == "snapshot" and window.key != newest:
+            raise DeclarationError(
+                f"{plan.export.export}: a snapshot is as of now, so it can only be taken for the newest partition, "
+                f"{newest!r}; {window.key!r} would carry today's rows under an old label"
+            )
+
+    def _ids(
+        self, plan: Plan, cursor: IdCursor, lease: Lease, record: WindowRecord, window: Window
+    ) -> tuple[Ids, Horizon]:
+        """The range of the window, fixed at its first attempt under the export's lock, in key order."""
+        wait_for_end(self._ledger, window)
+        if record.high_id is not None:
+            _, horizon = settle_now(plan, cursor)
+            return Ids(record.low_id, record.high_id), horizon
+        with self._ledger.export_lock(plan.export.export, self._owner, seconds("5m")):
+            position = self._ledger.last_id(plan.export.export, window.key)
+            low = position.low if position.low is not None else (None if cursor.start is None else cursor.start - 1)
+            high, horizon = settle_ids(plan.database, plan.relation.tree, cursor, self._until(plan), self._reporter.say)
+            if position.skipped or high is None or (low is not None and high <= low):
+                high = low
+            if high is None:
+                return Ids(None, None), horizon
+            low, high = self._ledger.fix_ids(lease, low, high)
+        return Ids(low, high), horizon
+
+
+def wait_for_end(ledger: Ledger, window: Window) -> None:
+    """An id window is read once its key's time is over, like any other window. Raises NotYet."""
+    if ledger.now() < window.hi:
+        message = f"not yet: the window ends at {window.hi:%Y-%m-%d %H:%M:%S} UTC"
+        raise NotYet(message)
+
+
+def settle_now(plan: Plan, cursor: IdCursor) -> tuple[None, Horizon]:
+    """The horizon of a range that was fixed, and settled, by an earlier attempt."""
+    activity = plan.database.activity()
+    return None, Horizon(activity.clock, "gate" if cursor.stamped_by == "database" and not activity.blind else "lag",
+                         "the range was settled when it was fixed", activity.server)  # fmt: skip

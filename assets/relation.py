@@ -1,0 +1,135 @@
+"""What an export reads: its table or its own SQL as one checked relation, its columns, and the conditions that always
+hold.
+
+SQL of a user is parsed, must be a single SELECT that changes nothing, and leaves here as a tree: never as text. The
+tenant's condition is put around it, where the user's text cannot reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+from resources.databases.base import Column, Database
+from spec.errors import ConnectorError, DeclarationError
+from spec.reading import Declared
+from spec.shape import missing, needed_columns
+from spec.source import SqlFile
+
+PLACES = ("low", "high")
+_MARK = "outgate_{}_place"
+_CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command, exp.Into, exp.Lock)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The relation and everything about its columns that a reading needs."""
+
+    tree: exp.Expr
+    columns: tuple[Column, ...]
+    cursor: Column | None
+    tenant: tuple[Column, str | int] | None
+    places: bool
+
+    def bind(self, low: exp.Expr, high: exp.Expr) -> exp.Expr:
+        """The relation with `{low}` and `{high}` replaced by literals."""
+        values = {_MARK.format("low"): low, _MARK.format("high"): high}
+
+        def fill(node: exp.Expr) -> exp.Expr:
+            return values[node.name].copy() if isinstance(node, exp.Column) and node.name in values else node
+
+        return self.tree.transform(fill) if self.places else self.tree
+
+
+def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Relation:
+    """Look the source up and check the declaration's columns against it.
+
+    `sql` holds the texts of SQL files by name. Raises DeclarationError with file and line for a wrong table or column.
+    """
+    source = declared.export.source
+    tree = _table(source.table) if source.table else _query(declared, database, sql)
+    found = _columns(declared, database, tree)
+    by_name = {column.name: column for column in found}
+    what = f"{source.table!r}" if source.table else "the result of `sql`"
+    missing(_mentioned(declared), by_name, what)
+    wanted = needed_columns(declared.export)
+    kept = list(by_name) if wanted is None else [*wanted]
+    cursor = by_name[source.cursor.column] if source.cursor else None
+    keys = [name for name in (source.cursor and source.cursor.column, source.tenant and source.tenant.column) if name]
+    kept += [name for name in dict.fromkeys(keys) if name not in kept]
+    tenant = (by_name[source.tenant.column], source.tenant.equals) if source.tenant else None
+    places = any(_MARK.format(place) in tree.sql() for place in PLACES)
+    return Relation(tree, tuple(by_name[name] for name in kept), cursor, tenant, places)
+
+
+def _table(name: str) -> exp.Expr:
+    table, schema, catalog = [*reversed(name.split(".")), None, None][:3]
+    return exp.table_(table or "", db=schema, catalog=catalog, quoted=True)
+
+
+def _columns(declared: Declared, database: Database, tree: exp.Expr) -> tuple[Column, ...]:
+    try:
+        plain = Relation(tree, (), None, None, places=True).bind(exp.null(), exp.null())
+        return database.columns(plain, frozenset(declared.export.source.as_text))
+    except ConnectorError as error:
+        if error.retriable:
+            raise
+        place = declared.where("source", "table" if declared.export.source.table else "sql")
+        raise DeclarationError(f"{place}: {error}") from None
+
+
+def _mentioned(declared: Declared) -> dict[str, str]:
+    """Every source column that the declaration names, with its place."""
+    export, found = declared.export, {}
+    if export.source.cursor:
+        found[export.source.cursor.column] = declared.where("source", "cursor", "column")
+        if export.source.cursor.key:
+            found[export.source.cursor.key] = declared.where("source", "cursor", "key")
+    if export.source.tenant:
+        found[export.source.tenant.column] = declared.where("source", "tenant", "column")
+    found |= {name: declared.where("source", "as_text", number) for number, name in enumerate(export.source.as_text)}
+    if export.transform is None:
+        found |= {field.from_: declared.where("fields", number) for number, field in enumerate(export.listed)}
+        for one, each in enumerate(export.filters.any if export.filters else []):
+            for two, condition in enumerate(each.all):
+                found[condition.field] = declared.where("filters", "any", one, "all", two)
+    return found
+
+
+def _query(declared: Declared, database: Database, sql: Mapping[str, str]) -> exp.Expr:
+    given = declared.export.source.sql
+    text = sql[given.file] if isinstance(given, SqlFile) else str(given)
+    place = declared.where("source", "sql")
+    tree = parse_select(text, database.dialect, place)
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("source")))
+
+
+def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
+    """One SELECT as a tree, with `{low}` and `{high}` as marked columns. Raises DeclarationError naming `place`."""
+    for name in PLACES:
+        text = text.replace(f"{{{name}}}", _MARK.format(name))
+    try:
+        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree is not None]
+    except sqlglot.errors.SqlglotError as error:
+        detail = " ".join(str(error).split())
+        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise DeclarationError(f"{place}: expected one SELECT, found {len(trees)} statements or one that is no SELECT")
+    if (bad := trees[0].find(*_CHANGES)) is not None:
+        raise DeclarationError(f"{place}: {type(bad).__name__.upper()} is not allowed; a source is only read")
+    return trees[0]
+
+
+def sql_text(folder: Path, name: str, place: str) -> str:
+    """The text of a SQL file beside the declaration. Raises DeclarationError."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise DeclarationError(f"{place}: {name!r} is outside the folder of the declaration")
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DeclarationError(f"{place}: {name!r} cannot be read: {error.strerror}") from None

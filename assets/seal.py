@@ -1,0 +1,162 @@
+"""Seal: a shaped window becomes named, hashed, fsynced files that the ledger knows. No remote byte before this.
+
+From here on a delivery is a pure function of these bytes. The manifest is made here too; nothing of the attempt's clock
+is in a name or in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from assets.extract import Ids, Reading
+from assets.parts import Part
+from assets.plan import Plan
+from assets.transform import Shaped, write
+from assets.windows import Window
+from resources.failpoint import reach
+from resources.files import write_durably
+from resources.ledger import Artifact, Lease, Ledger
+from resources.ledger.records import Kind
+from resources.spool import Spool
+from resources.stores.base import Store
+from spec.delivery import Delivery
+from spec.errors import DeclarationError
+from spec.template import WINDOW, render, variables
+
+MANIFEST = "_manifest.json"
+DONE = ".DONE"
+
+
+def seal(
+    plan: Plan, window: Window, ids: Ids | None, reading: Reading, shaped: Shaped,
+    lease: Lease, ledger: Ledger, spool: Spool, store_of: Callable[[str], Store],
+) -> None:  # fmt: skip
+    """Write the parts of every delivery into the spool and record them in one transaction."""
+    spool.tidy(lease)
+    folder = spool.workshop(lease)
+    artifacts: list[Artifact] = []
+    rows = 0
+    for delivery in plan.export.deliver:
+        parts = write(shaped, delivery, folder / delivery.label, plan)
+        rows = sum(part.rows for part in parts)
+        if rows == 0 and delivery.empty == "skip":
+            shutil.rmtree(folder / delivery.label)
+            continue
+        named = _named(plan, delivery, window, lease, parts, spool)
+        beside = store_of(delivery.to).manifest_beside if delivery.manifest is None else delivery.manifest
+        document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger)
+        artifacts += named
+        artifacts += _beside(plan, delivery, folder / delivery.label, named, document, spool, manifest=beside)
+        spool.seal(folder / delivery.label)
+    spool.seal(folder)
+    reach("seal.files")
+    horizon = reading.horizon
+    ledger.seal(
+        lease,
+        horizon=horizon.as_dict(),
+        fingerprint=reading.fingerprint,
+        server=horizon.server,
+        rows=rows,
+        artifacts=artifacts,
+    )
+
+
+def path_values(plan: Plan, window: Window, generation: int) -> dict[str, object]:
+    """What the variables of a path stand for, but for those of the single part."""
+    local = window.lo.astimezone(ZoneInfo(plan.export.partitions.timezone))
+    tenant = plan.export.source.tenant
+    return {
+        "export": plan.export.export, "partition": window.key, "timezone": plan.export.partitions.timezone,
+        "date": f"{local:%Y-%m-%d}", "time": f"{local:%H%M%S}", "datetime": f"{local:%Y%m%d_%H%M%S}",
+        "tenant": tenant.equals if tenant else "all", "generation": generation,
+    }  # fmt: skip
+
+
+def _named(
+    plan: Plan, delivery: Delivery, window: Window, lease: Lease, parts: list[Part], spool: Spool
+) -> list[Artifact]:
+    values = path_values(plan, window, lease.generation) | {"parts": len(parts)}
+    width = max(3, len(str(len(parts))))
+    found = []
+    for number, part in enumerate(parts, 1):
+        try:
+            name = render(delivery.path, values | {"part": f"{number:0{width}d}"})
+        except ValueError as error:
+            raise DeclarationError(f"{plan.declared.where('deliver')}: {error}") from None
+        found.append(
+            Artifact(
+                delivery.label, "part", number, spool.relative(part.path), name, part.rows, part.bytes, part.sha256
+            )
+        )
+    return found
+
+
+def _manifest(
+    plan: Plan, delivery: Delivery, window: Window, ids: Ids | None, reading: Reading, shaped: Shaped,
+    lease: Lease, parts: list[Artifact], ledger: Ledger,
+) -> dict[str, object]:  # fmt: skip
+    span: dict[str, object] = {
+        "from": window.lo.astimezone(UTC).isoformat(),
+        "to": window.hi.astimezone(UTC).isoformat(),
+    }
+    if ids is not None:
+        span |= {"after_id": ids.low, "to_id": ids.high}
+    return {
+        "export": plan.export.export, "partition": window.key, "generation": lease.generation,
+        "delivery": delivery.label,
+        "mode": plan.export.mode, "window": span, "timezone": plan.export.partitions.timezone,
+        "horizon": reading.horizon.as_dict(), "ledger": ledger.id, "rows": sum(part.rows for part in parts),
+        "columns": [{"name": name, "type": kind} for name, kind in shaped.columns.items()],
+        "parts": [{"name": part.name, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256} for part in parts],
+    }  # fmt: skip
+
+
+def _beside(
+    plan: Plan,
+    delivery: Delivery,
+    folder: Path,
+    parts: list[Artifact],
+    document: dict[str, object],
+    spool: Spool,
+    *,
+    manifest: bool,
+) -> list[Artifact]:
+    """The manifest and the done file, sealed like parts. The manifest is always kept in the spool's folder and
+    ledger.
+    """
+    data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    found: list[Artifact] = []
+    wanted: list[tuple[Kind, str, bytes]] = [("manifest", MANIFEST, data)] * manifest
+    wanted += [("done_file", DONE, b"")] * delivery.done_file
+    for kind, name, content in wanted:
+        path = folder / name
+        write_durably(path, content)
+        digest = hashlib.sha256(content).hexdigest()
+        found.append(
+            Artifact(
+                delivery.label,
+                kind,
+                1,
+                spool.relative(path),
+                _aside(plan, delivery, parts[0].name, name),
+                0,
+                len(content),
+                digest,
+            )
+        )
+    return found
+
+
+def _aside(plan: Plan, delivery: Delivery, part: str, name: str) -> str:
+    """In the folder of the parts, when that folder is the window's own; else with the first part's name before it."""
+    folder, _, file = part.rpartition("/")
+    template = delivery.path.rpartition("/")[0]
+    own = bool(variables(template) & WINDOW) and ("export" in variables(template) or plan.export.export in template)
+    prefix = f"{folder}/" if folder else ""
+    return f"{prefix}{name}" if own else f"{prefix}{file.partition('.')[0]}{name}"

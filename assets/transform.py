@@ -1,0 +1,201 @@
+"""Transform: a window's rows out of the extract, shaped by the declaration, written as the parts of each delivery.
+
+DuckDB does the work with bounded memory, spilling into the spool. The shape is compiled in spec/shape.py, the spelling
+of values in lines.py, the files in parts.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from assets.extract import Ids, Reading, arrow_schema, cut
+from assets.lines import header, line, quoted
+from assets.parts import Part, write_parts
+from assets.plan import Plan
+from assets.windows import Window
+from spec.delivery import Delivery, Parquet
+from spec.errors import DeclarationError, OutgateError
+from spec.export import PolarsTransform, SqlTransform
+from spec.shape import EXTRACT, compile_shape, missing
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS = 16_384
+MEMORY = "256MB"
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """The shaped window as a DuckDB query, with the names and DuckDB types of its columns."""
+
+    connection: duckdb.DuckDBPyConnection
+    sql: str
+    columns: dict[str, str]
+
+    def batches(self, sql: str) -> pa.RecordBatchReader:
+        """Stream a query over the shaped rows."""
+        return self.connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+
+    def preview(self, rows: int = 10) -> list[tuple[object, ...]]:
+        """The first rows as text."""
+        cells = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in self.columns)
+        return self.connection.sql(f"SELECT {cells} FROM ({self.sql}) LIMIT {rows}").fetchall()
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that spills into `folder`, knows no network and no other file than those it is told to read."""
+    import duckdb
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY,
+        "threads": 2,
+        "temp_directory": str(folder / "spill"),
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(":memory:", config=settings) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+def shape(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None
+) -> Shaped:
+    """Cut the window out of a reading and shape it. Raises DeclarationError for what the declaration got wrong."""
+    _extract_view(connection, plan, reading, window, ids)
+    with _located(plan):
+        _transform(connection, plan, reading.path.parent)
+        columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
+        missing(_after_transform(plan), columns, "the result of `transform`")
+        sql = compile_shape(plan.export, columns, window.hi).sql(dialect="duckdb")
+        return Shaped(connection, sql, _describe(connection, sql))
+
+
+def _extract_view(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None
+) -> None:
+    columns = [_column(column.name, json=column.json) for column in reading.columns]
+    select = exp.select(*columns).from_(exp.func("read_parquet", exp.Literal.string(str(reading.path))))
+    for condition in cut(plan, window, ids):
+        select = select.where(condition)
+    connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {select.sql(dialect='duckdb')}")
+
+
+def _column(name: str, *, json: bool) -> exp.Expr:
+    column = exp.column(name, quoted=True)
+    return exp.alias_(exp.cast(column, "json"), name, quoted=True) if json else column
+
+
+def _transform(connection: duckdb.DuckDBPyConnection, plan: Plan, folder: Path) -> None:
+    transform = plan.export.transform
+    if isinstance(transform, SqlTransform):
+        connection.execute(f"CREATE OR REPLACE TABLE transformed AS {plan.transform_sql}")
+    elif isinstance(transform, PolarsTransform):
+        _run_polars(connection, plan, transform, folder)
+    else:
+        return
+    connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS SELECT * FROM transformed")
+
+
+def _run_polars(connection: duckdb.DuckDBPyConnection, plan: Plan, transform: PolarsTransform, folder: Path) -> None:
+    import polars as pl
+
+    before, after = folder / "before.parquet", folder / "after.parquet"
+    connection.sql(f"SELECT * FROM {EXTRACT}").write_parquet(str(before))
+    function = _function(plan, transform)
+    try:
+        frame = function(pl.scan_parquet(before))
+        frame.lazy().sink_parquet(after)
+    except Exception as error:
+        place = plan.declared.where("transform", "polars")
+        raise DeclarationError(f"{place}: {transform.polars} failed: {type(error).__name__}: {error}") from error
+    connection.execute("CREATE OR REPLACE VIEW transformed AS SELECT * FROM read_parquet(" + _path(after) + ")")
+
+
+def _path(path: Path) -> str:
+    return exp.Literal.string(str(path)).sql(dialect="duckdb")
+
+
+def _function(plan: Plan, transform: PolarsTransform):  # type: ignore[no-untyped-def]  # noqa: ANN202  (a user's function)
+    module, _, name = transform.polars.partition(":")
+    place = plan.declared.where("transform", "polars")
+    if plan.folder not in sys.path:
+        sys.path.insert(0, plan.folder)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DeclarationError(
+            f"{place}: {transform.polars!r} cannot be imported ({error}); put it beside the declaration"
+        ) from None
+
+
+def _after_transform(plan: Plan) -> dict[str, str]:
+    if plan.export.transform is None:
+        return {}
+    found = {field.from_: plan.declared.where("fields", number) for number, field in enumerate(plan.export.listed)}
+    for one, each in enumerate(plan.export.filters.any if plan.export.filters else []):
+        for two, condition in enumerate(each.all):
+            found[condition.field] = plan.declared.where("filters", "any", one, "all", two)
+    return found
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
+    relation = connection.sql(sql)
+    return dict(zip(relation.columns, map(str, relation.types), strict=True))
+
+
+@contextmanager
+def _located(plan: Plan) -> Iterator[None]:
+    """DuckDB's complaints about the declaration become DeclarationErrors at its shape."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        part = "transform" if plan.export.transform else "fields"
+        text = " ".join(str(error).split())
+        raise DeclarationError(f"{plan.declared.where(part)}: the shape cannot be computed: {text:.300}") from None
+
+
+def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[Part]:
+    """Write the parts of one delivery into `folder`."""
+    folder.mkdir(mode=0o700)
+    form = delivery.format
+    with _refused(plan, delivery):
+        if isinstance(form, Parquet):
+            reader = shaped.batches(shaped.sql)
+            return write_parts(iter(reader), form, b"", reader.schema, folder)
+        text = f"SELECT {line(form, shaped.columns)} AS line FROM ({shaped.sql})"
+        reader = shaped.batches(text)
+        return write_parts(iter(reader), form, header(form, shaped.columns), reader.schema, folder)
+
+
+@contextmanager
+def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
+    """A value that a type cannot carry, or a full disk, ends the window with a message; nothing was sent."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        text = " ".join(str(error).split())
+        message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
+        raise OutgateError(message) from None
+    except OSError as error:
+        message = (
+            f"{plan.export.export}: writing to the spool failed: {error.strerror}; make room there, then run it again"
+        )
+        raise OutgateError(message) from None
+
+
+__all__ = ["Shaped", "arrow_schema", "engine", "shape", "write"]

@@ -1,0 +1,1 @@
+"""ALL TOGETHER: the declared exports, Dagster's definitions and the command line."""

@@ -1,0 +1,138 @@
+"""`history`, `verify`, `redeliver` and `resolve`: what was delivered, whether it is still there, and what to do when
+not.
+"""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+import click
+
+from pipelines.console import json_option, out, show
+from pipelines.home import Home
+from pipelines.project import Project
+from pipelines.views import history_rows
+from resources.ledger import Delivery, Ledger, Window
+from resources.stores.base import Store
+from spec.errors import ConnectorError, DeclarationError
+
+
+@click.command("history")
+@click.argument("export", required=False)
+@click.option("--partition", help="Only this window.")
+@click.option("--all", "everything", is_flag=True, help="Also generations that were replaced.")
+@json_option
+def history_command(export: str | None, partition: str | None, *, everything: bool, as_json: bool) -> None:
+    """Show the receipts: one line a window and delivery."""
+    project, ledger = _open()
+    if export and export not in project.exports and not ledger.history(export):
+        project.get(export)
+    windows = ledger.history(export, partition)
+    newest = {(w.export, w.partition): w.generation for w in sorted(windows, key=lambda w: w.generation)}
+    kept = [w for w in windows if everything or w.generation == newest[w.export, w.partition]]
+    columns = (
+        "export",
+        "partition",
+        "generation",
+        "delivery",
+        "state",
+        "rows",
+        "bytes",
+        "horizon",
+        "finished_at",
+        "detail",
+    )
+    show(history_rows(kept), columns, as_json=as_json, empty="nothing was delivered yet")
+
+
+@click.command("verify")
+@click.argument("export")
+@click.option("--partition", help="Only this window; all that are done by default.")
+@json_option
+def verify_command(export: str, partition: str | None, *, as_json: bool) -> None:
+    """Read the destinations back and compare names, sizes and hashes with the receipts; exit 1 when something
+    differs.
+    """
+    project, ledger = _open()
+    windows = [ledger.window(export, partition)] if partition else ledger.windows(export)
+    done = [window for window in windows if window is not None]
+    if partition and not done:
+        raise DeclarationError(f"{export} has no window {partition!r} in the ledger")
+    rows = [
+        _verified(project, window, delivery)
+        for window in done
+        for delivery in window.deliveries
+        if delivery.reached == "done"
+    ]
+    bad = [row for row in rows if row["found"] != "as delivered"]
+    show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json, empty="")
+    if not as_json:
+        out.print(f"{len(rows) - len(bad)} of {len(rows)} deliveries are as the receipts say")
+    raise SystemExit(1 if bad else 0)
+
+
+def _verified(project: Project, window: Window, delivery: Delivery) -> dict[str, Any]:
+    store = project.connectors.get(delivery.connector)
+    wrong = []
+    if not isinstance(store, Store):
+        raise DeclarationError(f"connector {delivery.connector!r} does not keep files any more")
+    for artifact in delivery.artifacts:
+        try:
+            there = store.stat(artifact.name)
+        except ConnectorError as error:
+            wrong.append(str(error))
+            continue
+        if there is None:
+            wrong.append(f"{artifact.name} is gone")
+        elif there.bytes != artifact.bytes or there.sha256 not in {artifact.sha256, None}:
+            wrong.append(f"{artifact.name} was changed ({there.bytes} bytes, {artifact.bytes} delivered)")
+    return {
+        "export": window.export, "partition": window.partition, "generation": window.generation,
+        "delivery": delivery.name,
+        "found": "as delivered" if not wrong else "different", "detail": "; ".join(wrong),
+    }  # fmt: skip
+
+
+@click.command("redeliver")
+@click.argument("export")
+@click.option("--partition", required=True, help="The window whose sealed bytes go out again.")
+@click.option("--delivery", "deliveries", multiple=True, help="Only this delivery; all by default.")
+@json_option
+def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], *, as_json: bool) -> None:
+    """Send the same sealed bytes again; the source is not read."""
+    from pipelines.commands.run import _execute
+
+    project, ledger = _open()
+    declared = project.get(export)
+    for name in deliveries or [each.label for each in declared.export.deliver]:
+        ledger.reopen(export, partition, name, _who())
+    ledger.close()
+    _execute(project, export, [partition], again=False, accept=False, as_json=as_json)
+
+
+@click.command("resolve")
+@click.argument("export")
+@click.option("--partition", required=True, help="The window.")
+@click.option("--delivery", required=True, help="The delivery that is `unknown`.")
+@click.option(
+    "--as", "verdict", required=True, type=click.Choice(["delivered", "not-delivered"]), help="What the partner says."
+)
+def resolve_command(export: str, partition: str, delivery: str, verdict: str) -> None:
+    """Decide a delivery whose outcome is unknown; who said so is kept in the ledger."""
+    _, ledger = _open()
+    ledger.resolve(export, partition, delivery, delivered=verdict == "delivered", who=_who())
+    click.echo(
+        f"{export} {partition} {delivery}: resolved as {verdict}; "
+        f"`outgate run {export} --partition {partition}` goes on from here"
+    )
+
+
+def _open() -> tuple[Project, Ledger]:
+    project = Project.find()
+    ledger, _ = Home.find(project.root, project.environment).open()
+    return project, ledger
+
+
+def _who() -> str:
+    return getpass.getuser()

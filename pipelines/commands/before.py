@@ -1,0 +1,156 @@
+"""`preview` and `plan`: what a run would read, make and send, without sending anything."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assets.extract import query_of, read
+from assets.horizon import look
+from assets.outcome import masked_preview
+from assets.plan import Plan, grid_of
+from assets.transform import engine, shape, write
+from assets.windows import Window
+from pipelines.choice import chosen_keys, newest_key
+from pipelines.console import json_option, show
+from pipelines.home import Home
+from pipelines.project import Project
+from resources.databases.base import Query
+from spec.errors import LedgerError
+from spec.source import IdCursor
+
+
+@click.command("preview")
+@click.argument("export")
+@click.option("--partition", help="The window to look at; the newest complete one by default.")
+@json_option
+def preview_command(export: str, partition: str | None, *, as_json: bool) -> None:
+    """Read and shape one window and show ten rows of it; deliver nothing."""
+    project = Project.find()
+    declared = project.get(export)
+    key = partition or newest_key(declared)
+    window = grid_of(declared.export).window(key)
+    plan = project.planner(declared)()
+    found = _preview(plan, window)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    click.echo(
+        f"{export} {key}: {found['rows']:,} rows read; "
+        + ", ".join(
+            f"{d['delivery']}: {d['rows']:,} rows, {d['bytes']:,} bytes in {d['parts']} parts"
+            for d in found["deliveries"]
+        )
+    )
+    click.echo(found["preview"])
+
+
+def _preview(plan: Plan, window: Window) -> dict[str, Any]:
+    cursor = plan.export.source.cursor
+    with tempfile.TemporaryDirectory(prefix="outgate-preview-") as name:
+        folder = Path(name)
+        ids = None
+        if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
+            from assets.extract import Ids
+
+            ids = Ids(
+                None if cursor.start is None else cursor.start - 1,
+                plan.database.newest(plan.relation.tree, cursor.column),
+            )
+        reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
+        with engine(folder) as connection:
+            shaped = shape(connection, plan, reading, window, ids)
+            deliveries = []
+            for delivery in plan.export.deliver:
+                parts = write(shaped, delivery, folder / f"to-{delivery.label}", plan)
+                deliveries.append(
+                    {
+                        "delivery": delivery.label,
+                        "rows": sum(p.rows for p in parts),
+                        "bytes": sum(p.bytes for p in parts),
+                        "parts": len(parts),
+                    }
+                )
+            return {
+                "export": plan.export.export, "partition": window.key, "rows": reading.rows, "columns": shaped.columns,
+                "deliveries": deliveries, "preview": masked_preview(shaped, plan.export),
+            }  # fmt: skip
+
+
+@click.command("plan")
+@click.argument("export")
+@click.option("--from", "first", help="The first window; the newest complete one by default.")
+@click.option("--to", "last", help="The last window, inclusive.")
+@json_option
+def plan_command(export: str, first: str | None, last: str | None, *, as_json: bool) -> None:
+    """Show the windows of a backfill, their state, the SQL, and how many rows the source has for them."""
+    project = Project.find()
+    declared = project.get(export)
+    keys = chosen_keys(declared, first, last)
+    grid = grid_of(declared.export)
+    windows = [grid.window(key) for key in keys]
+    states = _states(project, export)
+    plan = project.planner(declared)()
+    todo = [window for window in windows if states.get(window.key) != "done"]
+    chunks = -(-len(todo) // declared.export.partitions.chunk)
+    sql, rows = _sql_and_rows(plan, todo)
+    if as_json:
+        listed = [
+            {
+                "partition": w.key,
+                "from": w.lo.isoformat(),
+                "to": w.hi.isoformat(),
+                "state": states.get(w.key, "planned"),
+            }
+            for w in windows
+        ]
+        click.echo(
+            json.dumps(
+                {"export": export, "windows": listed, "to_do": len(todo), "runs": chunks, "rows": rows, "sql": sql},
+                indent=2,
+            )
+        )
+        return
+    shown = windows if len(windows) <= 12 else [*windows[:6], *windows[-6:]]  # noqa: PLR2004
+    show(
+        [
+            {
+                "partition": w.key,
+                "from": f"{w.lo:%Y-%m-%d %H:%M}",
+                "to": f"{w.hi:%Y-%m-%d %H:%M} UTC",
+                "state": states.get(w.key, "planned"),
+            }
+            for w in shown
+        ],
+        ("partition", "from", "to", "state"),
+        as_json=False,
+    )
+    click.echo(
+        f"{len(windows)} windows, {len(todo)} to do in {chunks} runs; "
+        f"{rows if rows is not None else 'unknown'} rows at the source now"
+    )
+    click.echo(sql)
+
+
+def _states(project: Project, export: str) -> dict[str, str]:
+    try:
+        ledger, _ = Home.find(project.root, project.environment).open()
+    except LedgerError:
+        return {}
+    return dict(ledger.states(export))
+
+
+def _sql_and_rows(plan: Plan, windows: list[Window]) -> tuple[str, int | None]:
+    if not windows:
+        return "-- nothing to read", 0
+    ids = None
+    if isinstance(plan.export.source.cursor, IdCursor) and plan.export.mode == "incremental":
+        return "-- by id: the range is fixed when the window is first read", None
+    span = Window(windows[0].key, windows[0].lo, windows[-1].hi)
+    query: Query = query_of(plan, span, ids)
+    with plan.database.snapshot() as snapshot:
+        return query.select().sql(dialect=plan.database.dialect, pretty=True), snapshot.count(query)

@@ -1,0 +1,126 @@
+"""`check`, `list` and `show`: what is declared, and whether it is right."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import click
+
+from pipelines.console import json_option, out, show
+from pipelines.home import Home
+from pipelines.project import Project
+from spec.errors import DeclarationError, LedgerError, OutgateError
+from spec.reading import Declared
+
+
+@click.command("check")
+@click.argument("exports", nargs=-1)
+@click.option("--connect", is_flag=True, help="Also try every connector that is used, and look the columns up.")
+def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
+    """Check the declarations; exit 2 and a located message for each thing that is wrong."""
+    project = Project.find()
+    chosen = [project.get(name) for name in exports] or list(project.exports.values())
+    problems = [*project.problems, *project.check_connectors()] if not exports else []
+    problems += [problem for each in chosen for problem in _grid_problems(project, each)]
+    if connect and not problems:
+        problems += _connect(project, chosen)
+    if problems:
+        raise DeclarationError(*problems)
+    many = "export is" if len(chosen) == 1 else "exports are"
+    click.echo(f"{len(chosen)} {many} right: {', '.join(each.export.export for each in chosen) or 'none declared'}")
+
+
+def _grid_problems(project: Project, declared: Declared) -> list[str]:
+    """A grid that changed under windows that exist; nothing to compare with where there is no ledger yet."""
+    from assets.plan import grid_of
+
+    home = Home.find(project.root, project.environment)
+    try:
+        ledger, _ = home.open()
+    except LedgerError:
+        return []
+    try:
+        known, now = ledger.grid(declared.export.export), grid_of(declared.export).fingerprint
+        if known and known != now and ledger.states(declared.export.export):
+            problem = (
+                f"{declared.where('partitions')}: {declared.export.export} has windows of the grid {known!r}, "
+                f"declared is {now!r}; keep the old grid, or give the export a new name"
+            )
+            return [problem]
+    finally:
+        ledger.close()
+    return []
+
+
+def _connect(project: Project, chosen: list[Declared]) -> list[str]:
+    problems: list[str] = []
+    used = {each.export.source.connector for each in chosen} | {to.to for each in chosen for to in each.export.deliver}
+    for name in sorted(used):
+        found = project.connectors.get(name).check()
+        problems += [f"{project.connectors.where(name)}: connector {name!r}: {problem}" for problem in found]
+    for declared in chosen if not problems else []:
+        try:
+            project.planner(declared)()
+        except OutgateError as error:
+            problems.append(str(error))
+    return problems
+
+
+@click.command("list")
+@json_option
+def list_command(*, as_json: bool) -> None:
+    """List the exports: what they read, where they deliver, how their windows stand."""
+    project = Project.find()
+    rows = [_row(each, _states(project, each.export.export)) for each in project.exports.values()]
+    show(
+        rows,
+        ("export", "mode", "every", "source", "deliveries", "schedule", "windows"),
+        as_json=as_json,
+        empty="no export is declared",
+    )
+    for problem in project.problems:
+        click.echo(problem, err=True)
+
+
+def _states(project: Project, export: str) -> Counter[str]:
+    try:
+        ledger, _ = Home.find(project.root, project.environment).open()
+    except LedgerError:
+        return Counter()
+    try:
+        return Counter(ledger.states(export).values())
+    finally:
+        ledger.close()
+
+
+def _row(declared: Declared, states: Counter[str]) -> dict[str, Any]:
+    export = declared.export
+    schedule = f"{export.schedule.daily} {export.schedule.timezone}" if export.schedule else ""
+    return {
+        "export": export.export, "mode": export.mode, "every": export.partitions.cadence,
+        "timezone": export.partitions.timezone,
+        "source": f"{export.source.connector}.{export.source.table or 'sql'}",
+        "deliveries": ", ".join(each.label for each in export.deliver), "schedule": schedule,
+        "windows": ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none yet",
+    }  # fmt: skip
+
+
+@click.command("show")
+@click.argument("export")
+@json_option
+def show_command(export: str, *, as_json: bool) -> None:
+    """Show one export as it is understood: every setting with its default filled in."""
+    project = Project.find()
+    declared = project.get(export)
+    data = declared.export.model_dump(mode="json", by_alias=True)
+    if as_json:
+        click.echo(json.dumps(data | {"declared_in": declared.where()}, indent=2, ensure_ascii=False))
+        return
+    import yaml
+
+    out.print(f"[bold]{export}[/bold] ({declared.where()})")
+    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    states = _states(project, export)
+    out.print("windows: " + (", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none yet"))

@@ -1,0 +1,51 @@
+"""The home: the folder that keeps the ledger, the spool and Dagster's own state, by default `.outgate/` in the
+project.
+
+OUTGATE_HOME names another folder, OUTGATE_LEDGER another ledger (a postgresql:// URL, for several hosts). An
+environment (OUTGATE_ENV) has a home of its own inside it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from resources.ledger import Ledger
+from resources.spool import Spool
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything is kept. Nothing is made before it is needed; only `create` makes a ledger."""
+
+    folder: Path
+    ledger_url: str
+
+    @classmethod
+    def find(cls, root: Path, environment: str = "") -> Home:
+        """The home that the environment variables name, for a project at `root`."""
+        folder = Path(os.environ.get("OUTGATE_HOME") or root / ".outgate").absolute()
+        if environment:
+            folder /= environment
+        return cls(folder, os.environ.get("OUTGATE_LEDGER") or f"sqlite:///{folder / 'ledger.db'}")
+
+    @property
+    def spool_folder(self) -> Path:
+        """The spool."""
+        return Path(os.environ.get("OUTGATE_SPOOL") or self.folder / "spool")
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.folder / "dagster"
+
+    def open(self) -> tuple[Ledger, Spool]:
+        """The ledger and the spool. Raises LedgerError when there is no ledger, or not the right one."""
+        return Ledger.open(self.ledger_url, self.spool_folder), Spool(self.spool_folder)
+
+    def create(self) -> Ledger:
+        """Make the folders and the ledger. Raises LedgerError when there is one."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Spool(self.spool_folder)
+        return Ledger.create(self.ledger_url, self.spool_folder)

@@ -1,0 +1,83 @@
+"""Runs that the command line starts: Dagster runs in this process, one a chunk of windows, kept where the UI finds
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from assets.outcome import Outcome
+from pipelines.console import Bars
+from pipelines.home import Home
+from pipelines.project import Project
+from spec.errors import OutgateError
+from spec.reading import Declared
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@contextmanager
+def instance_of(home: Home, project: Project) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance in the home, with the settings of the project's dagster.yaml."""
+    import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
+
+    home.dagster.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = project.root if (project.root / "dagster.yaml").is_file() else home.dagster
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), config_dir=str(settings))) as instance:
+        yield instance
+
+
+def launch(
+    project: Project, home: Home, declared: Declared, keys: list[str], bars: Bars, *, again: bool, accept: bool
+) -> int:
+    """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`."""
+    from pipelines.definitions import build_definitions
+
+    export = declared.export
+    job = build_definitions(project, home, lambda: bars).resolve_job_def(f"{export.export}_job")
+    chunks = list(chunked(declared, keys))
+    tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
+    with instance_of(home, project) as instance:
+        for chunk in chunks:
+            before = len(bars.outcomes)
+            result = job.execute_in_process(
+                instance=instance, tags=tags | {START: chunk[0], END: chunk[-1]}, raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )  # fmt: skip
+            _nothing_lost(result, chunk, bars.outcomes[before:])
+    return len(chunks)
+
+
+def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:
+    """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
+    if len(outcomes) == len(chunk):
+        return
+    failures = [event for event in result.all_events if event.is_failure]
+    text = failures[0].message if failures else "the run ended early"
+    data = getattr(failures[0], "event_specific_data", None) if failures else None
+    error = getattr(data, "error", None)
+    cause = error.cause or error if error else None
+    raise OutgateError(f"{chunk[0]} to {chunk[-1]}: {text or ''} {cause.message if cause else ''}".strip())
+
+
+def chunked(declared: Declared, keys: list[str]) -> Iterator[list[str]]:
+    """Neighbouring windows in lists of at most `partitions.chunk`; a gap begins a new list."""
+    from assets.plan import grid_of
+
+    grid, last = grid_of(declared.export), None
+    chunk: list[str] = []
+    for key in keys:
+        window = grid.window(key)
+        if chunk and (len(chunk) == declared.export.partitions.chunk or (last is not None and window.lo != last)):
+            yield chunk
+            chunk = []
+        chunk.append(key)
+        last = window.hi
+    if chunk:
+        yield chunk

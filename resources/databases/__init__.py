@@ -1,0 +1,1 @@
+"""Databases: read by window in one snapshot, written in one transaction."""

@@ -1,0 +1,1 @@
+"""Stores: places that take files, invisibly first and then all at once."""

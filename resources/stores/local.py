@@ -1,0 +1,148 @@
+"""A folder on this machine (or a mounted share that has atomic renames) as a store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from resources.failpoint import reach
+from resources.files import fsync_folder
+from resources.stores.base import Stat, Store
+from spec.errors import ConnectorError
+
+FULL = "the disk is full, a quota is reached, or the folder cannot be written"
+
+
+class Local(Store):
+    """Files below `path`. A staged file is `.{name}.{fence}.part` in the folder of its final name, invisible to `*`."""
+
+    type: Literal["local"] = "local"
+    path: str
+
+    def stage(self, source: Path, name: str, fence: str) -> str:
+        """Copy, fsync, and compare the size."""
+        final = self._file(name)
+        staged = final.with_name(f".{final.name}.{fence}.part")
+        with _refusals(f"writing {name!r}"):
+            self._make_folder(final.parent)
+            with source.open("rb") as reader, staged.open("wb") as writer:
+                reach("local.stage.open")
+                shutil.copyfileobj(reader, writer, 1 << 20)
+                writer.flush()
+                reach("local.stage.written")
+                os.fsync(writer.fileno())
+            fsync_folder(final.parent)
+        return str(staged.relative_to(self._root))
+
+    def staged(self, token: str) -> bool:
+        """Whether the `.part` file is there."""
+        return self._file(token).is_file()
+
+    def publish(self, token: str, name: str, replaces: str | None) -> None:
+        """Link without replacing when nothing may be there, rename when a known file is replaced; fsync the folder."""
+        staged, final = self._file(token), self._file(name)
+        with _refusals(f"publishing {name!r}"):
+            if replaces is None:
+                self._publish_new(staged, final)
+            else:
+                staged.replace(final)
+            reach("local.publish.renamed")
+            fsync_folder(final.parent)
+
+    @staticmethod
+    def _publish_new(staged: Path, final: Path) -> None:
+        try:
+            os.link(staged, final)
+        except FileExistsError:
+            message = (
+                f"{final} is there already and was not written by this export; "
+                "remove it, or give the delivery another path"
+            )
+            raise ConnectorError(message) from None
+        reach("local.publish.linked")
+        staged.unlink(missing_ok=True)
+
+    def stat(self, name: str) -> Stat | None:
+        """Size and sha256, read back from the disk."""
+        file = self._file(name)
+        if not file.is_file():
+            return None
+        with _refusals(f"reading {name!r}"), file.open("rb") as reader:
+            return Stat(file.stat().st_size, hashlib.file_digest(reader, "sha256").hexdigest())
+
+    def sweep(self, name: str, keep: frozenset[str]) -> list[str]:
+        """Remove the `.part` files of a name, whichever worker left them."""
+        final = self._file(name)
+        found = [path for path in final.parent.glob(f".{_escaped(final.name)}.g*.part") if path.is_file()]
+        tokens = {str(path.relative_to(self._root)): path for path in found}
+        gone = [token for token in tokens if token not in keep]
+        for token in gone:
+            tokens[token].unlink(missing_ok=True)
+        return gone
+
+    def remove(self, name: str) -> None:
+        """Unlink, if it is there."""
+        with _refusals(f"removing {name!r}"):
+            self._file(name).unlink(missing_ok=True)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open for reading."""
+        with _refusals(f"reading {name!r}"):
+            return self._file(name).open("rb")
+
+    def location(self, name: str) -> str:
+        """The absolute path."""
+        return str(self._file(name))
+
+    def check(self) -> list[str]:
+        """Write, rename and remove a probe."""
+        probe = self._root / f".outgate-probe-{os.getpid()}"
+        try:
+            self._make_folder(self._root)
+            probe.write_bytes(b"probe")
+            probe.unlink()
+        except OSError as error:
+            why = f"{self._root} cannot be written ({error.strerror})"
+            return [f"{why}; make the folder, or give this user the right to write"]
+        return []
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.path).absolute()
+
+    def _file(self, name: str) -> Path:
+        file = self._root / name
+        if ".." in Path(name).parts or not file.is_relative_to(self._root):
+            message = f"{name!r} would leave {self._root}"
+            raise ConnectorError(message)
+        return file
+
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        """Make the folder and make its name durable in the one above."""
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            fsync_folder(each.parent)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+
+
+class _refusals:  # noqa: N801  (used like a function)
+    """Turn the system's refusals into ConnectorError; a missing file stays FileNotFoundError."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            message = f"{self.doing} in the local folder failed: {error.strerror or error} ({FULL})"
+            raise ConnectorError(message, retriable=True) from None

@@ -1,0 +1,1 @@
+"""WHEN: calendars and sensors. What a run does is in the assets room."""

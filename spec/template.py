@@ -1,0 +1,71 @@
+"""Path templates of deliveries: a closed set of variables, rendered from the export and its window, never from a clock.
+
+A rendered path is relative, stays below the store's folder, and is a name that every file system takes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+WINDOW = frozenset({"partition", "date", "time", "datetime"})
+"""Variables that differ between windows (`date` and `time` alone only where the grid is fine enough)."""
+VARIABLES = WINDOW | {"export", "timezone", "tenant", "generation", "part", "parts"}
+
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+MAX_BYTES = 200
+
+
+def variables(template: str) -> set[str]:
+    """The variables that a template uses."""
+    return set(_VARIABLE.findall(template))
+
+
+def check_template(template: str) -> str:
+    """Return the template when every rendering of it is a safe relative path. Raises ValueError."""
+    unknown = variables(template) - VARIABLES
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in sorted(VARIABLES))
+        message = f"unknown variable {{{min(unknown)}}}; a path knows {known}"
+        raise ValueError(message)
+    if "{" in _VARIABLE.sub("", template) or "}" in _VARIABLE.sub("", template):
+        message = f"{template!r} has a brace that is not part of a variable"
+        raise ValueError(message)
+    check_path(_VARIABLE.sub("x", template).lstrip("/"))
+    return template
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError unless every segment of a relative path is a name that every file system takes."""
+    for segment in path.split("/"):
+        if problem := _problem(segment):
+            message = f"{path!r} cannot be a path here: {problem}"
+            raise ValueError(message)
+
+
+def _problem(segment: str) -> str:
+    if not segment or segment in {".", ".."}:
+        return f"{segment!r} is not a name (no `..`, no empty folder)"
+    if segment[0] in "-~" or segment[-1] in ". ":
+        return f"{segment!r} begins with - or ~, or ends with a dot or space"
+    if any(unicodedata.category(char)[0] == "C" or char in '\\:*?"<>|' for char in segment):
+        return f"{segment!r} has a character that file systems refuse"
+    if _RESERVED.fullmatch(segment) or len(segment.encode()) > MAX_BYTES:
+        return f"{segment!r} is a reserved name, or longer than {MAX_BYTES} bytes"
+    return ""
+
+
+def slug(value: object) -> str:
+    """A value as part of a name: ASCII letters, digits, dot, dash and underscore."""
+    text = unicodedata.normalize("NFC", str(value)).replace("+", "p")
+    return _UNSAFE.sub("-", text).strip("-.") or "x"
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Fill a template in. Raises ValueError where the result is not a safe relative path."""
+    path = _VARIABLE.sub(lambda match: slug(values[match[1]]), template).lstrip("/")
+    check_path(path)
+    return path

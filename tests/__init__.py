@@ -1,0 +1,3 @@
+"""The tests: they mirror the rooms, one file beside each file of code; servers/ starts the real servers that they
+speak to.
+"""

@@ -1,0 +1,24 @@
+"""Fixtures that more than one folder of tests uses: the servers, started once a session. No helpers and no tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.postgres import PostgresServer, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole session; its owner is a superuser."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a fresh, empty database as its owner; it is dropped after the test."""
+    with postgres_server.database(f"test_{uuid.uuid4().hex[:12]}") as url:
+        yield url

@@ -1,0 +1,43 @@
+"""The fixtures of the databases' tests: one subject a database, and the passwords in their variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.resources.databases.subjects import (
+    PASSWORD_VARIABLE,
+    WRONG,
+    WRONG_VARIABLE,
+    DuckDBSubject,
+    PostgresSubject,
+    Subject,
+)
+from tests.servers.postgres import PASSWORD
+
+
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right and the wrong password, where the connectors look for them."""
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    monkeypatch.setenv(WRONG_VARIABLE, WRONG)
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> PostgresSubject:
+    """A fresh PostgreSQL database."""
+    return PostgresSubject(postgres_url)
+
+
+@pytest.fixture
+def duck(tmp_path: Path) -> DuckDBSubject:
+    """A fresh DuckDB file."""
+    return DuckDBSubject(tmp_path / "source.duckdb")
+
+
+@pytest.fixture(params=["postgres", "duck"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """Each database in turn: a new one is a class in subjects.py, a fixture above, and its name here."""
+    found: Subject = request.getfixturevalue(request.param)
+    return found

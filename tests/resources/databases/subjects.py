@@ -1,0 +1,140 @@
+"""The databases that the conformance suite runs on, a class each: how to fill one, and how to break its connection.
+
+What must hold of all of them is in test_conformance.py; what is one database's own is in that database's tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import duckdb
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from resources.databases.base import Database
+from resources.databases.duckdb import DuckDB
+from resources.databases.postgres import Postgres
+from spec.secrets import FromEnv
+
+PASSWORD_VARIABLE = "OUTGATE_TEST_DATABASE_PASSWORD"
+WRONG_VARIABLE = "OUTGATE_TEST_WRONG_PASSWORD"
+WRONG = "wrong-p@ss/word"
+
+
+class Subject(Protocol):
+    """A database under test. `types` names its SQL types; `broken` its wrong connections and whether they may heal."""
+
+    types: ClassVar[dict[str, str]]
+    infinite: ClassVar[dict[str, str]]
+    series: ClassVar[str]
+
+    @property
+    def database(self) -> Database: ...
+
+    def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Commit one statement, once or with each of `rows` as its parameters (written `?`)."""
+
+    def broken(self) -> list[tuple[Database, bool]]: ...
+
+
+class PostgresSubject:
+    """PostgreSQL, through TLS and with a password."""
+
+    types: ClassVar[dict[str, str]] = {
+        "integer": "bigint",
+        "exact": "numeric(38,10)",
+        "money": "numeric(12,2)",
+        "flag": "boolean",
+        "ratio": "double precision",
+        "text": "text",
+        "moment": "timestamp",
+        "instant": "timestamptz",
+        "day": "date",
+        "clock": "time",
+        "document": "json",
+        "bytes": "bytea",
+        "numbers": "integer[]",
+        "words": "text[]",
+    }
+    infinite: ClassVar[dict[str, str]] = {
+        "moment": "'infinity'",
+        "instant": "'-infinity'",
+        "day": "'infinity'",
+        "clock": "'24:00:00'",
+    }
+    series: ClassVar[str] = "generate_series(1, {rows}) AS r(i)"
+
+    def __init__(self, url: str) -> None:
+        parts = conninfo_to_dict(url)
+        self.url = url
+        self.settings: dict[str, Any] = {
+            "host": parts["host"],
+            "port": int(str(parts["port"])),
+            "database": parts["dbname"],
+            "user": parts["user"],
+            "password": FromEnv(env=PASSWORD_VARIABLE),
+            "sslmode": "require",
+        }
+
+    @property
+    def database(self) -> Database:
+        return Postgres(**self.settings)
+
+    def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        with psycopg.connect(self.url) as connection, connection.cursor() as cursor:
+            if rows:
+                cursor.executemany(statement.replace("?", "%s").encode(), rows)
+            else:
+                cursor.execute(statement.encode())
+
+    def broken(self) -> list[tuple[Database, bool]]:
+        changes: list[tuple[dict[str, Any], bool]] = [
+            ({"host": "nowhere.invalid"}, True),
+            ({"port": 1}, True),
+            ({"password": FromEnv(env=WRONG_VARIABLE)}, False),
+            ({"user": "nobody_here"}, False),
+            ({"database": "not_there"}, False),
+            ({"sslmode": "verify-full", "sslrootcert": "/etc/ssl/certs/ca-certificates.crt"}, False),
+        ]
+        return [(Postgres(**self.settings | change), retriable) for change, retriable in changes]
+
+
+class DuckDBSubject:
+    """DuckDB, a file in the test's folder."""
+
+    types: ClassVar[dict[str, str]] = PostgresSubject.types | {
+        "ratio": "double",
+        "document": "json",
+        "bytes": "blob",
+        "text": "varchar",
+        "words": "varchar[]",
+    }
+    infinite: ClassVar[dict[str, str]] = PostgresSubject.infinite
+    series: ClassVar[str] = "range(1, {rows} + 1) AS r(i)"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        duckdb.connect(str(path)).close()
+
+    @property
+    def database(self) -> Database:
+        return DuckDB(path=str(self.path))
+
+    def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        with duckdb.connect(str(self.path)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            if rows:
+                connection.executemany(statement, rows)
+            else:
+                connection.execute(statement)
+
+    def broken(self) -> list[tuple[Database, bool]]:
+        text = self.path.with_name("text.duckdb")
+        text.write_text("not a database")
+        return [
+            (DuckDB(path=str(self.path.with_name("missing.duckdb"))), False),
+            (DuckDB(path=str(text)), False),
+            (DuckDB(path=str(self.path.parent)), False),
+        ]

@@ -58,6 +58,7 @@ def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Pa
     query = query_of(plan, span, ids)
     path = folder / "extract.parquet"
     with plan.database.snapshot() as snapshot:
+        reach("extract.snapshot")
         _refuse_null_cursors(snapshot, plan, query)
         rows = _write(snapshot, query, plan.relation, path, progress)
     reach("extract.written")
@@ -121,6 +122,7 @@ def _write(snapshot: Snapshot, query: Query, relation: Relation, path: Path, pro
         for batch in snapshot.read(query):
             _refuse_other_tenants(batch, relation)
             writer.write_batch(pa.record_batch(batch.columns, schema=schema))
+            reach("extract.batch")
             rows += batch.num_rows
             progress(batch.num_rows, batch.nbytes)
     return rows

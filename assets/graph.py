@@ -5,7 +5,7 @@ What a window's journey is, is in journey.py; here is only how Dagster sees it: 
 failures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,7 +59,7 @@ def assets_of(
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=export.partitions.chunk),
         retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL), pool=pool,
     )  # fmt: skip
-    def step(context: dg.AssetExecutionContext, config: StepConfig):  # type: ignore[no-untyped-def]  # noqa: ANN202  (of several outputs Dagster takes no other annotation)
+    def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult]:
         journey = prepare(declared, reporter())
         journey.run_id = context.run.root_run_id or context.run_id
         tags = context.run.tags
@@ -70,6 +70,7 @@ def assets_of(
             outcomes.append(outcome)
             _log(context, outcome)
         _raise_for(context, outcomes)
+        yield from ()  # each partition was logged when it was done; an output would count for all of them
 
     return [step, *_source_of(export, kinds)]
 
@@ -134,7 +135,8 @@ def _log(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
     if outcome.skipped:
         context.log.info("%s: %s", outcome.key, outcome.detail)
     metadata = _metadata(outcome)
-    for key in sorted(context.selected_asset_keys, key=str):
+    order = ["extract", "transform", *metadata["load"]]  # downstream last, or Dagster calls it out of date
+    for key in sorted(context.selected_asset_keys, key=lambda key: order.index(key.path[-1])):
         name = key.path[-1]
         found = metadata["load"].get(name) or metadata[name if name in metadata else "extract"]
         context.log_event(dg.AssetMaterialization(key, partition=outcome.key, metadata=found))

@@ -73,28 +73,32 @@ def wait_for(
 
 
 def settle_ids(
-    database: Database, relation: exp.Expr, cursor: IdCursor, deadline: float, say: Say
+    database: Database,
+    relation: exp.Expr,
+    cursor: IdCursor,
+    deadline: float,
+    say: Say,
+    fixed: int | None = None,
 ) -> tuple[int | None, Horizon]:
     """The highest id that can be read up to without missing a lower one, and how that is known.
 
     H is taken first; then every transaction that was open at that moment must end, because each may still commit an id
-    below H. Where that cannot be seen, the lag is waited instead. Raises NotYet at the deadline.
+    below H. Where that cannot be seen, the lag is waited instead. A range that an earlier attempt has `fixed` waits for
+    the transactions of now, and for no lag a second time. Raises NotYet at the deadline.
     """
-    high = database.newest(relation, cursor.column)
-    activity = database.activity()
+    high = database.newest(relation, cursor.column) if fixed is None else fixed
+    activity = first = database.activity()
     why = _no_gate(cursor, activity)
     if not why and not database.sequential(relation, cursor.column):
         why = "the ids are not handed out one by one by the database"
-    ends = time.monotonic() + seconds(cursor.lag).total_seconds()
-    pending, horizon = (
-        activity.open,
-        Horizon(activity.clock, "lag" if why else "gate", why or activity.detail, activity.server),
-    )
-    while pending if not why else time.monotonic() < ends:
+    pending = activity.open
+    ends = time.monotonic() + (seconds(cursor.lag).total_seconds() if fixed is None else 0)
+    while time.monotonic() < ends if why else pending:
         if time.monotonic() >= deadline or (why and ends > deadline):
             raise NotYet(f"not yet: ids up to {high} may still be joined by lower ones ({why or activity.detail})")
         say(f"waiting for transactions that may still commit lower ids: {why or activity.detail}")
         time.sleep(POLL_SECONDS)
         activity = database.activity()
+        why = why or _no_gate(cursor, activity)
         pending &= activity.open
-    return high, horizon
+    return high, Horizon(first.clock, "lag" if why else "gate", why or first.detail, first.server)

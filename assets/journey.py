@@ -82,6 +82,7 @@ class Journey:
         except OutgateError as error:
             return self._failed(window.key, acquired.lease, error)
         finally:
+            reach("journey.ends")
             self.ledger.release(acquired.lease)
 
     def _acquire(self, window: Window) -> Acquired:
@@ -100,6 +101,7 @@ class Journey:
         for _ in range(2):
             if record.reached == "planned":
                 preview = self._seal(lease, record, window, rest, readings)
+                reach("journey.sealed")
             try:
                 self._load_all(lease, window.key)
             except SpoolLost as error:
@@ -108,6 +110,7 @@ class Journey:
                 record = self._record(window.key)
                 continue
             break
+        reach("journey.loaded")
         return Outcome.of(self._record(window.key), preview=preview)
 
     def _seal(self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings) -> str:

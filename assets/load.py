@@ -66,6 +66,7 @@ class Loading:
             reach("load.staged")
             tokens[artifact.kind, artifact.number] = token
             self.store.sweep(artifact.name, frozenset({token}))
+            reach("load.swept")
             self.progress(artifact.rows, artifact.bytes)
         self.ledger.uploaded(self.lease, delivery.name, tokens)
         return True
@@ -98,8 +99,8 @@ class Loading:
         """What may be replaced: only what the ledger knows to be our own."""
         if there is None:
             return None
-        known = self.ledger.last_written(delivery.connector, artifact.name)
-        return known if known is not None and there.sha256 in {known, None} else None
+        known = self.ledger.written(delivery.connector, artifact.name)
+        return there.sha256 if there.sha256 in known else None
 
     def _verify(self, delivery: Delivery) -> bool:
         for artifact in delivery.artifacts:
@@ -118,10 +119,11 @@ class Loading:
     def _remove_surplus(self, delivery: Delivery) -> None:
         """Files of the generation before that this one does not replace, if they are still what we wrote."""
         names = {artifact.name for artifact in delivery.artifacts}
-        for old in self.ledger.previous_generation(self.lease):
+        for old in self.ledger.older_generations(self.lease):
             if old.delivery == delivery.name and old.name not in names:
                 there = self.store.stat(old.name)
                 if there and _same(there, old):
+                    reach("load.surplus_found")
                     self.store.remove(old.name)
                     reach("load.surplus_removed")
 

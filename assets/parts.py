@@ -174,6 +174,7 @@ class _Parts:
     def _next(self) -> tuple[Sink, Hashing]:
         self._number, self._rows = self._number + 1, 0
         file = Hashing(self._folder / str(self._number))
+        reach("part.opened")
         if isinstance(self._form, Parquet):
             return ParquetSink(file, self._form, self._schema), file
         return TextSink(file, self._form.compression, self._header), file
@@ -184,6 +185,7 @@ class _Parts:
 
     def _finish(self, sink: Sink, file: Hashing) -> Part:
         sink.close()
+        reach("part.written")
         return file.finish(self._rows)
 
 

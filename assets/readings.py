@@ -121,8 +121,10 @@ class Readings:
         """The range of the window, fixed at its first attempt under the export's lock, in key order."""
         wait_for_end(self._ledger, window)
         if record.high_id is not None:
-            _, horizon = settle_now(plan, cursor)
-            return Ids(record.low_id, record.high_id), horizon
+            settled = settle_ids(
+                plan.database, plan.relation.tree, cursor, self._until(plan), self._reporter.say, record.high_id
+            )
+            return Ids(record.low_id, record.high_id), settled[1]
         with self._ledger.export_lock(plan.export.export, self._owner, seconds("5m")):
             position = self._ledger.last_id(plan.export.export, window.key)
             low = position.low if position.low is not None else (None if cursor.start is None else cursor.start - 1)
@@ -140,10 +142,3 @@ def wait_for_end(ledger: Ledger, window: Window) -> None:
     if ledger.now() < window.hi:
         message = f"not yet: the window ends at {window.hi:%Y-%m-%d %H:%M:%S} UTC"
         raise NotYet(message)
-
-
-def settle_now(plan: Plan, cursor: IdCursor) -> tuple[None, Horizon]:
-    """The horizon of a range that was fixed, and settled, by an earlier attempt."""
-    activity = plan.database.activity()
-    return None, Horizon(activity.clock, "gate" if cursor.stamped_by == "database" and not activity.blind else "lag",
-                         "the range was settled when it was fixed", activity.server)  # fmt: skip

@@ -54,6 +54,7 @@ def seal(
         artifacts += named
         artifacts += _beside(plan, delivery, folder / delivery.label, named, document, spool, manifest=beside)
         spool.seal(folder / delivery.label)
+        reach("seal.delivery")
     spool.seal(folder)
     reach("seal.files")
     horizon = reading.horizon

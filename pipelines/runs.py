@@ -56,7 +56,7 @@ def launch(
 
 def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:
     """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
-    if len(outcomes) == len(chunk):
+    if len(outcomes) == len(chunk) and result.success == all(outcome.good for outcome in outcomes):
         return
     failures = [event for event in result.all_events if event.is_failure]
     text = failures[0].message if failures else "the run ended early"

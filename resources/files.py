@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from resources.failpoint import reach
+
 
 def fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable. An error is fatal: an fsync is never tried again."""
@@ -23,10 +25,13 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         _write_all(handle, data)
+        reach("durable.written")
         os.fsync(handle)
     finally:
         os.close(handle)
+    reach("durable.synced")
     temporary.replace(path)
+    reach("durable.renamed")
     fsync_folder(path.parent)
 
 

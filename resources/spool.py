@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resources.failpoint import reach
 from resources.files import fsync_folder
 from resources.owner import is_dead, me
 from spec.errors import SpoolLost
@@ -36,12 +37,14 @@ class Spool:
         folder = self.root / "sealed" / lease.export / slug(lease.partition) / f"g{lease.generation}-f{lease.fence}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
+        reach("spool.workshop")
         return folder
 
     def seal(self, folder: Path) -> None:
         """Make the names of a finished workshop durable, up to the spool itself."""
         while folder != self.root:
             fsync_folder(folder)
+            reach("spool.synced")
             folder = folder.parent
 
     def tidy(self, lease: Lease) -> None:
@@ -50,6 +53,7 @@ class Spool:
         for old in folder.glob(f"g{lease.generation}-f*"):
             if old.name != f"g{lease.generation}-f{lease.fence}":
                 shutil.rmtree(old, ignore_errors=True)
+                reach("spool.tidied")
 
     def relative(self, path: Path) -> str:
         """A path as the ledger keeps it."""
@@ -75,9 +79,11 @@ class Spool:
                 shutil.rmtree(old, ignore_errors=True)
         folder = base / me()
         folder.mkdir(mode=0o700)
+        reach("spool.reading")
         try:
             yield folder
         finally:
+            reach("spool.read")
             shutil.rmtree(folder, ignore_errors=True)
 
     def free_bytes(self) -> int:

@@ -25,7 +25,8 @@ def ui_command(port: int) -> None:
         settings.write_text((Path(__file__).parents[2] / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     click.echo(f"Dagster's UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    workspace = Path(__file__).parents[2] / "workspace.yaml"
     dagster = Path(sys.executable).parent / "dagster"
     os.execv(  # noqa: S606  (a program and its arguments, no shell wanted)
-        dagster, [str(dagster), "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "pipelines.definitions"]
+        dagster, [str(dagster), "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)]
     )

@@ -112,7 +112,7 @@ class DuckDB(Database):
         with translated(self.path):
             connection = duckdb.connect(self.path, read_only=True, config=settings)
         with connection:
-            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
             yield connection
 
 

@@ -74,11 +74,7 @@ class Postgres(Database):
         with self._session() as session:
             result = session.execute(statement.encode()).pgresult
             found = _described(result) if result else []
-            names = [each.name for each in found]
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ConnectorError(
-                    f"the query has more than one column named {twice[0]!r}: give each its own with AS"
-                )
+            distinct([each.name for each in found])
             return catalog.columns(session, found, is_table=isinstance(relation, exp.Table), as_text=as_text)
 
     def activity(self) -> Activity:
@@ -171,14 +167,12 @@ class PostgresSnapshot:
     def __init__(self, connection: Any, where: str) -> None:
         self._connection = connection
         self._where = where
-        self._trusted = True
 
     def begin(self) -> None:
         """Take the view, and make sure that no pooler in between dropped what it depends on."""
         names = [name for name, _ in EXPECTED]
         wanted = exp.select(*(exp.func("current_setting", exp.Literal.string(name)).as_(name) for name in names))
-        *found, encoding = self._row(wanted.select("current_setting('server_encoding') AS encoding").sql("postgres"))
-        self._trusted = encoding != "SQL_ASCII"
+        found = self._row(wanted.sql("postgres"))
         for (name, value), actual in zip(EXPECTED, found, strict=True):
             if actual != value:
                 raise ConnectorError(
@@ -195,19 +189,11 @@ class PostgresSnapshot:
         for batch in self._batches(statement, types.scaled(query.columns)):
             for guard, column in guards.items():
                 types.flat(column, batch.column(guard))
-            yield batch_of(query.columns, map(self._rebuilt, query.columns, batch.columns[: len(query.columns)]))
+            yield batch_of(query.columns, map(types.rebuilt, query.columns, batch.columns[: len(query.columns)]))
 
     def count(self, query: Query) -> int:
         """How many rows satisfy the query."""
         return int(self._row(query.select(exp.Count(this=exp.Star())).sql("postgres"))[0])
-
-    def _rebuilt(self, column: Column, values: pa.Array) -> pa.Array:
-        if not self._trusted and pa.types.is_string(values.type):
-            try:
-                values.validate(full=True)
-            except pa.ArrowInvalid:
-                raise refused(column, "bytes that are not UTF-8 (the database's encoding is SQL_ASCII)") from None
-        return types.rebuilt(column, values)
 
     def _batches(self, statement: str, scaled: list[Column]) -> Iterator[pa.RecordBatch]:
         import adbc_driver_manager

@@ -107,10 +107,13 @@ def columns(
 
 
 def activity(session: Connection[TupleRow], place: str) -> Activity:
-    """Who could still commit rows. The clock is read first: what begins after it is stamped later than it."""
+    """Who could still commit rows. The clock is read first: what begins after it is stamped later than it.
+
+    Blindness is asked last: a transaction that is prepared meanwhile is then seen as open, or as prepared.
+    """
     clock: datetime = one(session, b"SELECT clock_timestamp()")
-    blind = [why for question, why in BLIND if one(session, question)]
     rows = session.execute(OPEN).fetchall()
+    blind = [why for question, why in BLIND if one(session, question)]
     return Activity(
         clock=clock,
         server=_server(session) or place,

@@ -16,6 +16,7 @@ RETRIABLE = ("08", "40", "53", "55P03", "57", "58", "72", "25P03", "25P04")
 """SQLSTATE classes that pass: lost connections, serialization, resources, locks, shutdowns, time-outs."""
 
 STATES = {
+    "22021": "mend that text in the source, or leave its rows out with a filter",
     "42501": "a privilege is missing: GRANT SELECT on the table and USAGE on its schema to the connector's user",
     "42P01": "check the table's name and the connector's `schema`",
     "3F000": "check the connector's `schema`",

@@ -17,7 +17,8 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, StatementError, TimeoutError
+from sqlalchemy.exc import ArgumentError, OperationalError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from spec.errors import LedgerError
@@ -109,10 +110,10 @@ def translated(url: str) -> Iterator[None]:
     """Let a database's refusal leave as LedgerError, without the statement and its values."""
     try:
         yield
-    except (StatementError, TimeoutError) as error:
+    except (StatementError, PoolTimeout) as error:
         reason = str(getattr(error, "orig", error)).strip()
         problem = LedgerError(f"the ledger at {url} refused: {reason}; nothing of this step was kept")
-        problem.retriable = isinstance(error, (OperationalError, TimeoutError))
+        problem.retriable = isinstance(error, (OperationalError, PoolTimeout))
         raise problem from None
 
 

@@ -72,7 +72,8 @@ class Leases(Audit):
         """Take the current generation of a window, planning it where need be.
 
         `again` is the id of a root run: a done window gets one new generation for each such id. Without it a done
-        window is left alone. `owner` takes its own live lease anew, and that of an owner who is `dead`. Raises DeclarationError without a delivery.
+        window is left alone. `owner` takes its own live lease anew, and that of an owner who is `dead`. Raises
+        DeclarationError without a delivery.
         """
         if not spec.deliveries:
             raise DeclarationError(f"{spec.export}: there is nothing under `deliver:`; add a delivery")

@@ -47,7 +47,7 @@ def _move(conn: Connection, row: RowMapping, state: str, committed: int) -> None
 class Quotas(Audit):
     """Pools by period and unit. A reservation is known by its key: asking twice takes once."""
 
-    def reserve(  # noqa: PLR0917  (a pool, a period and a unit are one name)
+    def reserve(
         self,
         pool: str,
         period: str,

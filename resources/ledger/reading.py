@@ -6,9 +6,9 @@ Nothing is written here. Every look-up of windows is three queries, however many
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, select
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from resources.ledger import schema
@@ -94,17 +94,20 @@ class Reading(Transactions):
         with self.read() as conn:
             return gather(conn, and_(True, *wanted))
 
-    def last_written(self, connector: str, name: str) -> str | None:
-        """The sha256 of what was last published under `name` at `connector`, by any export; None when nothing was."""
-        there = and_(delivery.c.connector == connector, artifact.c.name == name, delivery.c.published.is_not(None))
-        query = select(artifact.c.sha256).join(delivery).where(there).order_by(delivery.c.published.desc()).limit(1)
-        with self.read() as conn:
-            return cast("str | None", conn.execute(query).scalar())
+    def written(self, connector: str, name: str) -> frozenset[str]:
+        """The sha256 of everything that any export ever sealed for `name` at `connector`.
 
-    def previous_generation(self, lease: Lease) -> tuple[Artifact, ...]:
-        """For each delivery of the lease's window: what its newest older generation published at the same connector."""
+        What stands there with one of these is ours, however far the attempt got that put it there.
+        """
+        query = select(artifact.c.sha256).join(delivery)
+        query = query.where(delivery.c.connector == connector, artifact.c.name == name)
         with self.read() as conn:
-            found = conn.execute(_published_before(lease)).mappings().all()
+            return frozenset(conn.execute(query).scalars())
+
+    def older_generations(self, lease: Lease) -> tuple[Artifact, ...]:
+        """All that the older generations of the lease's window sealed for deliveries that still go to one connector."""
+        with self.read() as conn:
+            found = conn.execute(_sealed_before(lease)).mappings().all()
         return tuple(_artifact(row, row["of"]) for row in found)
 
     def last_fingerprint(self, export: str) -> tuple[str, str] | None:
@@ -116,17 +119,19 @@ class Reading(Transactions):
         return None if row is None else (row.fingerprint, row.partition)
 
 
-def _published_before(lease: Lease) -> Select[Any]:
+def _sealed_before(lease: Lease) -> Select[Any]:
     mine = delivery.alias("mine")
-    named = and_(window.c.export == lease.export, window.c.partition == lease.partition)
-    older = and_(named, window.c.generation < lease.generation, delivery.c.published.is_not(None))
     same = and_(mine.c.name == delivery.c.name, mine.c.connector == delivery.c.connector)
-    newest = (
-        select(func.max(delivery.c.id))
-        .join(window)
+    older = and_(
+        window.c.export == lease.export,
+        window.c.partition == lease.partition,
+        window.c.generation < lease.generation,
+    )
+    return (
+        select(artifact, delivery.c.name.label("of"))
+        .join(delivery, artifact.c.delivery_id == delivery.c.id)
+        .join(window, delivery.c.window_id == window.c.id)
         .join(mine, and_(same, mine.c.window_id == lease.window_id))
         .where(older)
-        .group_by(delivery.c.name)
+        .order_by(delivery.c.name, artifact.c.id)
     )
-    columns = (artifact, delivery.c.name.label("of"))
-    return select(*columns).join(delivery).where(delivery.c.id.in_(newest)).order_by(delivery.c.name, artifact.c.id)

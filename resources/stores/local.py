@@ -34,7 +34,9 @@ class Local(Store):
                 writer.flush()
                 reach("local.stage.written")
                 os.fsync(writer.fileno())
+                reach("local.stage.synced")
             fsync_folder(final.parent)
+            reach("local.stage.named")
         return str(staged.relative_to(self._root))
 
     def staged(self, token: str) -> bool:
@@ -44,6 +46,7 @@ class Local(Store):
     def publish(self, token: str, name: str, replaces: str | None) -> None:
         """Link without replacing when nothing may be there, rename when a known file is replaced; fsync the folder."""
         staged, final = self._file(token), self._file(name)
+        reach("local.publish.begins")
         with _refusals(f"publishing {name!r}"):
             if replaces is None:
                 self._publish_new(staged, final)
@@ -51,6 +54,7 @@ class Local(Store):
                 staged.replace(final)
             reach("local.publish.renamed")
             fsync_folder(final.parent)
+            reach("local.publish.synced")
 
     @staticmethod
     def _publish_new(staged: Path, final: Path) -> None:
@@ -81,10 +85,12 @@ class Local(Store):
         gone = [token for token in tokens if token not in keep]
         for token in gone:
             tokens[token].unlink(missing_ok=True)
+            reach("local.swept")
         return gone
 
     def remove(self, name: str) -> None:
         """Unlink, if it is there."""
+        reach("local.remove.begins")
         with _refusals(f"removing {name!r}"):
             self._file(name).unlink(missing_ok=True)
 
@@ -125,6 +131,7 @@ class Local(Store):
         """Make the folder and make its name durable in the one above."""
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        reach("local.folder.made")
         for each in missing:
             fsync_folder(each.parent)
 

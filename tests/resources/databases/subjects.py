@@ -31,12 +31,14 @@ class Subject(Protocol):
     series: ClassVar[str]
 
     @property
-    def database(self) -> Database: ...
+    def database(self) -> Database:
+        """The connector under test."""
 
     def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
         """Commit one statement, once or with each of `rows` as its parameters (written `?`)."""
 
-    def broken(self) -> list[tuple[Database, bool]]: ...
+    def broken(self) -> list[tuple[Database, bool]]:
+        """Connectors that cannot connect, each with whether its error is retriable."""
 
 
 class PostgresSubject:
@@ -80,9 +82,11 @@ class PostgresSubject:
 
     @property
     def database(self) -> Database:
+        """The connector under test."""
         return Postgres(**self.settings)
 
     def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Commit one statement as its owner."""
         with psycopg.connect(self.url) as connection, connection.cursor() as cursor:
             if rows:
                 cursor.executemany(statement.replace("?", "%s").encode(), rows)
@@ -90,6 +94,7 @@ class PostgresSubject:
                 cursor.execute(statement.encode())
 
     def broken(self) -> list[tuple[Database, bool]]:
+        """One wrong setting each."""
         changes: list[tuple[dict[str, Any], bool]] = [
             ({"host": "nowhere.invalid"}, True),
             ({"port": 1}, True),
@@ -120,9 +125,11 @@ class DuckDBSubject:
 
     @property
     def database(self) -> Database:
+        """The connector under test."""
         return DuckDB(path=str(self.path))
 
     def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Commit one statement as its owner."""
         with duckdb.connect(str(self.path)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             if rows:
@@ -131,6 +138,7 @@ class DuckDBSubject:
                 connection.execute(statement)
 
     def broken(self) -> list[tuple[Database, bool]]:
+        """A missing file, a file of text, a folder."""
         text = self.path.with_name("text.duckdb")
         text.write_text("not a database")
         return [

@@ -290,7 +290,7 @@ def test_what_is_not_there(subject: Subject) -> None:
     subject.run("CREATE TABLE t (i int)")
     asked = query(subject.database, "t")
     subject.run("ALTER TABLE t RENAME COLUMN i TO j")
-    with subject.database.snapshot() as snapshot, pytest.raises(ConnectorError, match='"?i"?') as gone:
+    with subject.database.snapshot() as snapshot, pytest.raises(ConnectorError, match=r"\bi\b") as gone:
         next(snapshot.read(asked))
     with pytest.raises(ConnectorError, match="missing_table") as missing:
         subject.database.columns(relation(subject.database, "missing_table"))

@@ -126,7 +126,7 @@ def test_steps_out_of_order_are_refused(ledger: Ledger, done: tuple[str, ...], s
         else:
             STEPS[name](ledger, lease)
     before = current(ledger)
-    with pytest.raises(LedgerError, match="can be .* only from"):
+    with pytest.raises(LedgerError, match=r"can be .* only from"):
         STEPS[step](ledger, lease)
     assert current(ledger) == before
 

@@ -53,6 +53,15 @@ def test_an_owner_takes_its_own_lease_anew(ledger: Ledger) -> None:
         ledger.check(former)
 
 
+def test_the_lease_of_a_dead_owner_is_free(ledger: Ledger) -> None:
+    """Who is known to be dead is not waited for, and could write no more if that were wrong."""
+    former = leased(ledger)
+    assert ledger.acquire(spec(), "rival", LONG, dead=lambda owner: owner != "worker").lease is None
+    assert ledger.acquire(spec(), "rival", LONG, dead=lambda owner: owner == "worker").lease is not None
+    with pytest.raises(LeaseLost):
+        ledger.check(former)
+
+
 def test_a_released_window_is_free(ledger: Ledger) -> None:
     """After release a rival gets it at once; releasing once more is silent, and so is releasing what was lost."""
     former = leased(ledger)
@@ -214,7 +223,7 @@ def test_a_worker_frozen_in_a_transaction_gives_its_locks_back(
     ledger, rival = Ledger.create(place.url, place.spool), place.open()
     lease = ledger.acquire(spec(), "frozen", OVER).lease
     assert lease is not None
-    with pytest.raises(LedgerError), ledger.write() as conn:
+    with pytest.raises(LedgerError), ledger.write() as conn:  # noqa: PT012  (its end is what raises)
         ledger.note(conn, "frozen", {})
         conn.exec_driver_sql("UPDATE export SET grid = 'frozen'")
         assert rival.acquire(spec(), "rival", LONG).lease is not None

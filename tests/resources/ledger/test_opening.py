@@ -108,7 +108,8 @@ def test_a_mirror_that_lags_is_caught_up(ledger: Ledger, place: Place) -> None:
 
 def test_the_mirror_never_moves_backwards(ledger: Ledger, place: Place) -> None:
     """The later of two commits may reach the mirror first: the earlier one then changes nothing."""
-    mirror, overtaken = place.spool / "ledger.json", []
+    mirror = place.spool / "ledger.json"
+    overtaken: list[str] = []
 
     def overtake(name: str) -> None:
         if name == "ledger.mirror" and not overtaken:

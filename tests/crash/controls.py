@@ -1,0 +1,100 @@
+"""Wrong orders, patched in by the harness and by nothing else: each of them must be caught, or the harness sees nothing.
+
+They are what one writes without the house's order of writes: the cursor saved first, names made up anew in each attempt,
+and files sent before the ledger knows them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from assets import journey, seal
+from assets.load import Loading, ordered
+from resources.failpoint import reach
+from resources.ledger import Artifact, Delivery, Ledger
+
+
+def cursor_first() -> None:
+    """The window is recorded as done, and then it is sent."""
+
+    def load(self: Loading) -> None:
+        delivery = self.record()
+        tokens = {(one.kind, one.number): self.store.stage(self.spool.sealed(one), one.name, "g1-f0")
+                  for one in ordered(delivery.artifacts)}  # fmt: skip
+        _record(self, delivery, tokens)
+        for one in ordered(delivery.artifacts):
+            _send(self, one, one.name)
+
+    Loading.run = load  # type: ignore[method-assign]
+
+
+def random_names() -> None:
+    """Every attempt sends its files under names of its own."""
+
+    def load(self: Loading) -> None:
+        delivery, attempt = self.record(), uuid.uuid4().hex[:6]
+        for one in ordered(delivery.artifacts):
+            folder, _, name = one.name.rpartition("/")
+            stem, dot, rest = name.partition(".")
+            _send(self, one, f"{folder}/{stem}-{attempt}{dot}{rest}")
+        _record(self, delivery, {})
+
+    Loading.run = load  # type: ignore[method-assign]
+
+
+def no_seal() -> None:
+    """Files are sent as soon as they are written, and recorded afterwards; what is there already is taken as sent."""
+
+    def send_then_seal(*args: Any, **more: Any) -> None:
+        plan, _, _, _, _, lease, ledger, spool, store_of = args
+        sealing = ledger.seal
+
+        def late(lease_: object, **facts: Any) -> None:
+            for one in facts["artifacts"]:
+                store = store_of(next(each.to for each in plan.export.deliver if each.label == one.delivery))
+                if store.stat(one.name) is None or lease.generation > 1:
+                    token = store.stage(spool.root / one.path, one.name, "g1-f0")
+                    store.publish(token, one.name, "old" if store.stat(one.name) else None)
+                    reach("control.sent")
+            sealing(lease_, **facts)
+
+        ledger.seal = late
+        try:
+            seal.seal(*args, **more)
+        finally:
+            del ledger.seal
+
+    def load(self: Loading) -> None:
+        _record(self, self.record(), {})
+
+    journey.seal = send_then_seal  # type: ignore[attr-defined]
+    Loading.run = load  # type: ignore[method-assign]
+
+
+def _record(loading: Loading, delivery: Delivery, tokens: Mapping[tuple[Any, int], str]) -> None:
+    ledger: Ledger = loading.ledger
+    steps = {
+        "sealed": lambda: ledger.uploaded(loading.lease, delivery.name, tokens),
+        "uploaded": lambda: ledger.published(loading.lease, delivery.name),
+        "published": lambda: ledger.close(loading.lease, delivery.name, loading._receipt(delivery)),
+    }
+    while step := steps.get(loading.record().reached):
+        step()
+
+
+def _send(loading: Loading, one: Artifact, name: str) -> None:
+    """Stage and publish, over whatever is there."""
+    token = loading.store.stage(loading.spool.sealed(one), name, "g1-f0")
+    reach("control.staged")
+    loading.store.publish(token, name, "old" if loading.store.stat(name) else None)
+    reach("control.sent")
+
+
+CONTROLS: dict[str, Callable[[], None]] = {
+    "cursor first": cursor_first,
+    "random names": random_names,
+    "no seal": no_seal,
+}
+"""By name."""

@@ -1,0 +1,98 @@
+"""The project that is crashed: two exports, two partners, a ledger and a spool, all below one folder.
+
+What is read from it is in source.py; what is done in it in work.py; who is killed there in harness.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from assets.journey import Journey
+from pipelines.home import Home
+from pipelines.project import Project
+from resources.ledger import Ledger
+from resources.ledger.engine import Clock, process_clock
+from resources.spool import Spool
+
+CONNECTORS = """\
+db: {type: duckdb, path: source.duckdb, threads: 1}
+partner: {type: local, path: out/partner}
+lake: {type: local, path: out/lake}
+"""
+EXPORT = """\
+export: %s
+source: {connector: db, table: events, cursor: %s}
+partitions: {every: day, start: 2024-01-01}
+deliver:
+  - to: partner
+    path: "{export}/{partition}/{export}_{partition}_{part}.csv.gz"
+    format: {type: csv, delimiter: ";", compression: gzip, part_size: 1KB}
+    done_file: true
+  - to: lake
+    path: "{export}/{partition}.ndjson"
+    format: {type: ndjson}
+    manifest: false
+"""
+CURSORS = {
+    "events": "{by: time, column: updated_at, key: id, stamped_by: database}",
+    "numbers": "{by: id, column: id, start: 61, stamped_by: database}",
+}
+"""The cursor of each export: one by time, one by id."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of a project, and what stands where in it."""
+
+    root: Path
+
+    @property
+    def out(self) -> Path:
+        """The partners' folders."""
+        return self.root / "out"
+
+    @property
+    def home(self) -> Home:
+        """Ledger and spool."""
+        folder = self.root / "home"
+        return Home(folder, f"sqlite:///{folder / 'ledger.db'}")
+
+    @cached_property
+    def project(self) -> Project:
+        """The declarations, read once; nothing is opened."""
+        return Project(self.root / "pipelines")
+
+    def declare(self) -> None:
+        """Write the declarations and make the ledger."""
+        folder = self.root / "pipelines"
+        folder.mkdir(parents=True)
+        (folder / "connectors.yaml").write_text(CONNECTORS)
+        for name, cursor in CURSORS.items():
+            (folder / f"{name}.yaml").write_text(EXPORT % (name, cursor))
+        self.home.create().close()
+
+    def show(self, version: Path) -> None:
+        """Let the source be that file from now on."""
+        fresh = self.root / ".source"
+        os.link(version, fresh)
+        fresh.replace(self.root / "source.duckdb")
+
+    def become(self, template: Place) -> None:
+        """Forget everything and start from a copy of another place."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.copytree(template.root, self.root, copy_function=shutil.copyfile)
+
+    def open(self, clock: Clock = process_clock) -> Ledger:
+        """The ledger. Raises LedgerError."""
+        return Ledger.open(self.home.ledger_url, self.home.spool_folder, clock=clock)
+
+    def journey(self, export: str, ledger: Ledger, **more: Any) -> Journey:
+        """One run of an export, as the command line would make it."""
+        declared, project = self.project.get(export), self.project
+        spool = Spool(self.home.spool_folder)
+        return Journey(declared, ledger, spool, project.connectors, project.planner(declared), **more)

@@ -1,0 +1,117 @@
+"""What a worker process does: the courses, each a few windows of the two exports, and the points that it passes.
+
+Whether it is killed on the way is decided by the hook that it is given; nothing here knows.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Pool, event
+
+from assets import parts
+from assets.outcome import Outcome
+from resources import failpoint
+from tests.crash.project import Place
+
+Hook = Callable[[str], None]
+LOCK_LIFE = timedelta(minutes=6)
+ROWS_A_PART = 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run: some windows of one export; `again` as a root run's id."""
+
+    export: str
+    keys: tuple[str, ...]
+    again: str | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """The runs that one worker makes, what was `delivered` before it, and whether the source has shrunk since."""
+
+    steps: tuple[Step, ...]
+    delivered: tuple[Step, ...] = ()
+
+    @property
+    def windows(self) -> list[tuple[str, str]]:
+        """Export and key of every window that is done in the end."""
+        return sorted({(step.export, key) for step in (*self.delivered, *self.steps) for key in step.keys})
+
+
+D1, D2, D3 = "2024-01-01", "2024-01-02", "2024-01-03"
+COURSES = {
+    "time": Course((Step("events", (D1, D2)),)),
+    "ids": Course((Step("numbers", (D1,)),)),
+    "again": Course((Step("events", (D1,), again="again"),), (Step("events", (D1,)),)),
+    "all": Course((Step("events", (D1, D2), again="again"), Step("numbers", (D1,))), (Step("events", (D1,)),)),
+}
+"""Fresh windows that share a reading, a cursor by id, a generation that replaces another, and all of it at once."""
+
+
+def small_parts() -> None:
+    """Make sixty rows several parts: a part ends after eight rows, whatever its size, where parts are asked for."""
+    parts.SLICE = 1
+    parts._Parts._full = _full  # type: ignore[method-assign]
+
+
+def _full(writing: parts._Parts, _file: parts.Hashing, _piece: object) -> bool:
+    return writing._form.part_bytes is not None and writing._rows >= ROWS_A_PART
+
+
+def drive(place: Place, course: Course, attempt: int = 0, **more: Any) -> Iterator[Outcome]:
+    """Run the steps of a course in this process, as its attempt of that number; `more` goes to the journeys."""
+    for step in course.steps:
+        with ExitStack() as stack:
+            # An export's lock lives five minutes: the restart of a cursor by id comes when it has run out.
+            later = LOCK_LIFE * attempt if step.export == "numbers" else timedelta()
+            ledger = place.open(lambda later=later: datetime.now(UTC) + later)  # type: ignore[misc]
+            stack.callback(ledger.close)
+            yield from place.journey(step.export, ledger, again=step.again, **more).run(step.keys)
+
+
+def watch(hook: Hook) -> None:
+    """Call the hook at every failpoint and around every commit to the ledger, in the thread that works."""
+    main = threading.main_thread()
+
+    def told(name: str) -> None:
+        if threading.current_thread() is main:
+            hook(name)
+
+    failpoint.install(told)
+    _watch_commits(told)
+
+
+def _watch_commits(hook: Hook) -> None:
+    committed: list[str] = []
+
+    @event.listens_for(Engine, "commit")
+    def _commits(connection: Connection) -> None:
+        if connection.get_execution_options().get("begin") == "BEGIN IMMEDIATE":
+            name = f"commit.{_step()}"
+            hook(f"{name}.before")
+            committed.append(name)
+
+    @event.listens_for(Pool, "checkin")
+    def _returned(_connection: object, _record: object) -> None:
+        while committed:
+            hook(f"{committed.pop()}.after")
+
+
+def _step() -> str:
+    """The function of the ledger that commits."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        file = frame.f_code.co_filename
+        if "/resources/ledger/" in file and not file.endswith("engine.py"):
+            return frame.f_code.co_name.strip("_")
+    return "unknown"

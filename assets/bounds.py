@@ -17,7 +17,7 @@ from assets.windows import Window
 from resources.databases.base import Column
 from spec.errors import DeclarationError
 from spec.reading import Declared
-from spec.source import TimeCursor
+from spec.source import IdCursor, TimeCursor
 
 
 def bound(column: Column, instant: datetime, declared: Declared) -> exp.Expr:
@@ -79,6 +79,16 @@ def inside(column: Column, window: Window, declared: Declared) -> list[exp.Expr]
     cursor = exp.column(column.name, quoted=True)
     low, high = bound(column, window.lo, declared), bound(column, window.hi, declared)
     return [exp.GTE(this=cursor, expression=low), exp.LT(this=cursor.copy(), expression=high)]
+
+
+def refuse_other_ids(column: Column, declared: Declared) -> None:
+    """Raise DeclarationError for a cursor by id that has no whole numbers: its ranges would leave rows out."""
+    whole = pa.types.is_integer(column.type) or (pa.types.is_decimal(column.type) and column.type.scale == 0)
+    if isinstance(declared.export.source.cursor, IdCursor) and not whole:
+        raise DeclarationError(
+            f"{declared.where('source', 'cursor', 'column')}: cursor {column.name!r} is {column.declared}; `by: id` "
+            "needs a column of whole numbers that is not in `as_text` (for a date or timestamp use `by: time`)"
+        )
 
 
 def between_ids(column: Column, low: int | None, high: int) -> list[exp.Expr]:

@@ -15,12 +15,15 @@ from assets.journey import Journey
 from assets.outcome import Outcome, Reporter
 from resources.ledger import Delivery
 from resources.ledger import Window as WindowRecord
+from spec.errors import OutgateError
 from spec.export import Export
 from spec.reading import Declared
 
 Prepare = Callable[[Declared, Reporter], Journey]
 AGAIN, ACCEPT = "again", "accept_columns"
 HELD = "outgate/held"
+FROM = "outgate/from"
+"""Who started a run that a person is waiting for: it ends with its message and is not tried again by itself."""
 FORMATS = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
 CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1", "month": "0 0 1 * *"}
 
@@ -61,14 +64,17 @@ def assets_of(
     )  # fmt: skip
     def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult]:
         journey = prepare(declared, reporter())
-        journey.run_id = context.run.root_run_id or context.run_id
+        journey.run_id = context.run.root_run_id or context.run.run_id
         tags = context.run.tags
         journey.again = journey.run_id if config.again or tags.get(AGAIN) == "true" else None
         journey.accept_columns = config.accept_columns or tags.get(ACCEPT) == "true"
         outcomes = []
-        for outcome in journey.run(list(context.partition_keys)):
-            outcomes.append(outcome)
-            _log(context, outcome)
+        try:
+            for outcome in journey.run(list(context.partition_keys)):
+                outcomes.append(outcome)
+                _log(context, outcome)
+        except OutgateError as error:
+            raise dg.Failure(str(error), allow_retries=error.retriable and FROM not in tags) from None
         _raise_for(context, outcomes)
         yield from ()  # each partition was logged when it was done; an output would count for all of them
 
@@ -185,12 +191,12 @@ def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> No
     waiting = [outcome for outcome in bad if outcome.exit_code == 3]  # noqa: PLR2004  (held or not yet)
     title = "HELD" if any(outcome.state == "held" for outcome in waiting) else "NOT YET"
     if len(waiting) == len(bad):
-        context.instance.add_run_tags(context.run_id, {HELD: title.lower()})
+        context.instance.add_run_tags(context.run.run_id, {HELD: title.lower()})
     lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad]
     head = title if len(waiting) == len(bad) else "FAILED"
     good = len(outcomes) - len(bad)
     raise dg.Failure(
         f"{head}: {len(bad)} of {len(outcomes)} windows, {good} delivered. " + "\n".join(lines[:20]),
         metadata={"windows": len(outcomes), "delivered": good, "at": datetime.now(UTC).isoformat()},
-        allow_retries=any(outcome.retriable for outcome in bad),
+        allow_retries=any(outcome.retriable for outcome in bad) and FROM not in context.run.tags,
     )

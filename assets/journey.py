@@ -6,6 +6,7 @@ steps; here is only their order, what happens when one fails, and who may take t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from spec.errors import DeclarationError, LeaseLost, OutgateError, SpoolLost
 from spec.reading import Declared
 
 LEASE = timedelta(seconds=30)
+log = logging.getLogger("outgate")
 
 
 @dataclass
@@ -81,6 +83,10 @@ class Journey:
                 return self._steps(acquired.lease, acquired.window, window, rest, readings)
         except OutgateError as error:
             return self._failed(window.key, acquired.lease, error)
+        except Exception as error:  # one bad window must not stop the others
+            log.exception("%s %s", self.declared.export.export, window.key)
+            text = f"unexpected {type(error).__name__}: {error}; the log has the details, please report them"
+            return self._failed(window.key, acquired.lease, OutgateError(text))
         finally:
             reach("journey.ends")
             self.ledger.release(acquired.lease)

@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
+from assets.bounds import refuse_other_ids
 from resources.databases.base import Column, Database
 from spec.errors import ConnectorError, DeclarationError
 from spec.reading import Declared
@@ -59,6 +60,8 @@ def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Re
     wanted = needed_columns(declared.export)
     kept = list(by_name) if wanted is None else [*wanted]
     cursor = by_name[source.cursor.column] if source.cursor else None
+    if cursor is not None:
+        refuse_other_ids(cursor, declared)
     keys = [name for name in (source.cursor and source.cursor.column, source.tenant and source.tenant.column) if name]
     kept += [name for name in dict.fromkeys(keys) if name not in kept]
     tenant = (by_name[source.tenant.column], source.tenant.equals) if source.tenant else None

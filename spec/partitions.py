@@ -19,7 +19,7 @@ class CronEvery(Model):
 
 
 class Partitions(Model):
-    """A partition key names one window of the grid; the first window is the one that holds `start`."""
+    """A partition key names one window of the grid; the first window is the first that begins at `start` or after."""
 
     every: Literal["hour", "day", "week", "month"] | CronEvery
     start: Annotated[str, Field(description="a date such as 2024-01-01, or a local date and time")]

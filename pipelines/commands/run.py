@@ -7,6 +7,7 @@ import json
 import click
 
 from assets.outcome import Outcome
+from assets.plan import grid_of
 from pipelines.choice import chosen_keys, newest_key
 from pipelines.console import Bars, json_option, out, show
 from pipelines.home import Home
@@ -58,6 +59,7 @@ def _execute(project: Project, export: str, keys: list[str], *, again: bool, acc
     declared = project.get(export)
     home = Home.find(project.root, project.environment)
     ledger, _ = home.open()
+    ledger.record_grid(export, grid_of(declared.export).fingerprint)
     states = ledger.states(export)
     todo = keys if again else [key for key in keys if states.get(key) != "done"]
     with Bars(export, len(todo), quiet=as_json) as bars:

@@ -7,6 +7,7 @@ restart after the first. How one scenario is played is in harness.py.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -15,7 +16,8 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -25,8 +27,12 @@ from tests.crash.harness import Result, Scenario, Stage
 from tests.crash.work import COURSES
 
 WORKERS = max(2, os.cpu_count() or 1)
-PRICES = ("again", "ids", "time", "all")
-"""The courses, the cheapest first."""
+SHORT = ("again", "ids", "time")
+"""The courses with one thing in them, the cheapest first."""
+LONG = ("all", "back")
+"""Those with everything, for pairs of points that no short one passes in that order."""
+MEMORY = Path("/dev/shm")  # noqa: S108  (the folders in it are made by tempfile)
+WRITING = ("commit.", "control.", "ledger.", "load.", "local.")
 Passes = dict[str, Counter[str]]
 
 
@@ -76,61 +82,90 @@ class Counts:
 
 
 def singles(passes: Passes, chance: random.Random, *, each: bool) -> Iterator[Scenario]:
-    """Every passing of every point in every course; or each point once, somewhere."""
-    if each:
-        for course, passed in passes.items():
-            yield from (Scenario(course, ((point, n + 1),)) for point in sorted(passed) for n in range(passed[point]))
-        return
+    """Every passing of every point in every short course; or each point once, somewhere."""
     for point in points(passes):
-        course = chance.choice([name for name in PRICES[:3] if point in passes.get(name, ())] or ["all"])
-        yield Scenario(course, ((point, chance.randint(1, passes[course][point])),))
+        courses = [name for name in SHORT if passes[name][point]]
+        for course in courses if each else [chance.choice(courses)]:
+            count = passes[course][point]
+            chosen = range(1, count + 1) if each else [chance.randint(1, count)]
+            yield from (Scenario(course, ((point, nth),)) for nth in chosen)
+
+
+def moments(passes: Passes, chance: random.Random, count: int) -> list[Scenario]:
+    """So many of all passings in the courses that begin with nothing, while the ledger or a partner is written to."""
+    courses = [name for name in SHORT if not COURSES[name].delivered]
+    found = [Scenario(name, ((point, nth + 1),)) for name in courses
+             for point, passed in sorted(passes[name].items()) if point.startswith(WRITING)
+             for nth in range(passed)]  # fmt: skip
+    return chance.sample(found, count)
 
 
 def points(passes: Passes) -> list[str]:
-    """Every point that some course passes."""
-    return sorted(set().union(*passes.values()))
+    """Every point that some short course passes."""
+    return sorted(set().union(*(passes[name] for name in SHORT)))
 
 
 def pairs(passes: Passes, chance: random.Random) -> list[Scenario]:
     """Every ordered pair of points in the cheapest course that has both, in a random order."""
     found = []
     for first, second in product(points(passes), repeat=2):
-        course = next((name for name in PRICES if {first, second} <= set(passes.get(name, ()))), None)
-        if course is not None:
-            nth = chance.randint(1, passes[course][first])
-            found.append(Scenario(course, ((first, nth), (second, 1))))
+        course = next(name for name in (*SHORT, *LONG) if passes[name][first] and passes[name][second])
+        found.append(Scenario(course, ((first, chance.randint(1, passes[course][first])), (second, 1))))
     chance.shuffle(found)
     return found
 
 
-def earlier(missed: Scenario) -> Scenario:
-    """The same pair with the first kill at its first passing, which leaves the restart most to do."""
+def roomier(missed: Scenario) -> Iterator[Scenario]:
+    """The same pair where more is left for the restart: the first kill at its first passing of a long course."""
     (first, _), second = missed.kills
-    return replace(missed, kills=((first, 1), second))
+    yield from (Scenario(course, ((first, 1), second)) for course in LONG)
 
 
-def run(seed: int, *, each: bool, count: int, control: str = "", say: Callable[[str], None] = print) -> Counts:
-    """Play a campaign: all singles, and `count` of the pairs (-1: all). Must be called in a process of its own."""
-    base = Path(tempfile.mkdtemp(prefix="outgate-crash-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+@dataclass(frozen=True)
+class Asked:
+    """What is to be played: all singles (`each` passing of them), and so many pairs; or so many moments of a control."""
+
+    seed: int = 1
+    each: bool = False
+    pairs: int = 0
+    control: str = ""
+    moments: int = 60
+
+    def choose(self, passes: Passes) -> list[Scenario]:
+        """The scenarios, the same ones for the same seed."""
+        chance = random.Random(self.seed)
+        if self.control:
+            return moments(passes, chance, self.moments)
+        chosen = list(singles(passes, chance, each=self.each))
+        return chosen + pairs(passes, chance)[: None if self.pairs < 0 else self.pairs]
+
+
+@contextmanager
+def stages(seed: int, count: int) -> Iterator[list[Stage]]:
+    """Make this process a zygote, with so many stages in memory where there is such a folder. Once a process."""
+    base = Path(tempfile.mkdtemp(prefix="outgate-crash-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         zygote.prepare()
-        stages = [Stage(base / str(number), seed) for number in range(WORKERS)]
-        passes = {name: stages[0].record(name, CONTROLS.get(control)) for name in COURSES}
-        chance = random.Random(seed)
-        chosen = list(singles(passes, chance, each=each))
-        chosen += pairs(passes, chance)[: None if count < 0 else count]
-        counts = Counts(seed, control, len(points(passes)))
-        _play(stages, chosen, counts, control, say)
+        yield [Stage(base / str(number), seed) for number in range(count)]
     finally:
         shutil.rmtree(base, ignore_errors=True)
+        gc.unfreeze()
+
+
+def run(asked: Asked, say: Callable[[str], None]) -> Counts:
+    """Play a campaign. Must be called in a process that has opened nothing yet."""
+    with stages(asked.seed, WORKERS) as made:
+        passes = {name: made[0].record(name, CONTROLS.get(asked.control)) for name in COURSES}
+        counts = Counts(asked.seed, asked.control, len(points(passes)))
+        _play(made, asked.choose(passes), counts, say)
     return counts
 
 
-def _play(stages: list[Stage], chosen: list[Scenario], counts: Counts, control: str, say: Callable[[str], None]) -> None:
+def _play(made: list[Stage], chosen: list[Scenario], counts: Counts, say: Callable[[str], None]) -> None:
     """Share the scenarios out, and report about thirty times."""
-    shares = [chosen[number :: len(stages)] for number in range(len(stages))]
-    children = [zygote.fork(lambda send, s=s, c=c: _share(s, c, control, send), longest=0)
-                for s, c in zip(stages, shares, strict=True)]  # fmt: skip
+    shares = [chosen[number :: len(made)] for number in range(len(made))]
+    children = [zygote.fork(lambda send, s=s, c=c: _share(s, c, counts.control, send), longest=0)
+                for s, c in zip(made, shares, strict=True)]  # fmt: skip
     step = max(1, len(chosen) // 30)
     for line in zygote.gather(children):
         counts.merge(Counts(**line))
@@ -143,8 +178,9 @@ def _play(stages: list[Stage], chosen: list[Scenario], counts: Counts, control: 
 def _share(stage: Stage, scenarios: Iterable[Scenario], control: str, send: zygote.Send) -> None:
     for scenario in scenarios:
         result = stage.play(scenario, CONTROLS.get(control))
-        if len(scenario.kills) > 1 and result.struck < len(scenario.kills) and earlier(scenario) != scenario:
-            result = stage.play(earlier(scenario), CONTROLS.get(control))
+        others = roomier(scenario) if len(scenario.kills) > 1 else iter(())
+        while result.struck < len(scenario.kills) and (other := next(others, None)):
+            result = stage.play(other, CONTROLS.get(control))
         counts = Counts()
         counts.add(result)
         send(asdict(counts))
@@ -157,12 +193,12 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="every passing of every point")
     parser.add_argument("--pairs", type=int, default=0, help="how many ordered pairs, -1 for all")
     parser.add_argument("--control", choices=["", *CONTROLS], default="", help="a wrong order instead of the product's")
-    asked = parser.parse_args()
+    parser.add_argument("--moments", type=int, default=60, help="at how many passings a wrong order is killed")
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
-    counts = run(asked.seed, each=asked.each, count=asked.pairs, control=asked.control, say=say)
+    counts = run(Asked(**vars(parser.parse_args())), say)
     print(json.dumps(asdict(counts)))  # noqa: T201
 
 

@@ -7,7 +7,7 @@ and files sent before the ledger knows them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from assets import journey, seal
@@ -21,9 +21,7 @@ def cursor_first() -> None:
 
     def load(self: Loading) -> None:
         delivery = self.record()
-        tokens = {(one.kind, one.number): self.store.stage(self.spool.sealed(one), one.name, "g1-f0")
-                  for one in ordered(delivery.artifacts)}  # fmt: skip
-        _record(self, delivery, tokens)
+        _record(self, delivery)
         for one in ordered(delivery.artifacts):
             _send(self, one, one.name)
 
@@ -39,7 +37,7 @@ def random_names() -> None:
             folder, _, name = one.name.rpartition("/")
             stem, dot, rest = name.partition(".")
             _send(self, one, f"{folder}/{stem}-{attempt}{dot}{rest}")
-        _record(self, delivery, {})
+        _record(self, delivery)
 
     Loading.run = load  # type: ignore[method-assign]
 
@@ -67,16 +65,16 @@ def no_seal() -> None:
             del ledger.seal
 
     def load(self: Loading) -> None:
-        _record(self, self.record(), {})
+        _record(self, self.record())
 
     journey.seal = send_then_seal  # type: ignore[attr-defined]
     Loading.run = load  # type: ignore[method-assign]
 
 
-def _record(loading: Loading, delivery: Delivery, tokens: Mapping[tuple[Any, int], str]) -> None:
+def _record(loading: Loading, delivery: Delivery) -> None:
     ledger: Ledger = loading.ledger
     steps = {
-        "sealed": lambda: ledger.uploaded(loading.lease, delivery.name, tokens),
+        "sealed": lambda: ledger.uploaded(loading.lease, delivery.name, {}),
         "uploaded": lambda: ledger.published(loading.lease, delivery.name),
         "published": lambda: ledger.close(loading.lease, delivery.name, loading._receipt(delivery)),
     }

@@ -110,21 +110,30 @@ class Stage:
         for outcome in drive(self.place, course, attempt):
             send([outcome.export, outcome.key, outcome.state, outcome.detail])
 
-    def record(self, name: str, patch: Patch | None = None) -> Counter[str]:
-        """How often a course passes each point when nobody is killed."""
+    def passed(self, course: Course, patch: Patch | None = None) -> list[str]:
+        """The points that a course passes, one after the other, when nobody is killed."""
 
         def work(send: Send) -> None:
             if patch:
                 patch()
             passed: list[str] = []
-            self.run(COURSES[name], 0, passed.append, lambda _: None)
+            self.run(course, 0, passed.append, lambda _: None)
             send(passed)
 
-        self.begin(COURSES[name])
-        self.show(COURSES[name], 0)
+        self.begin(course)
+        self.show(course, 0)
         code, sent = zygote.fork(work).end()
-        assert code == 0, f"course {name!r} fails even when nobody is killed; see above"
-        return Counter(sent[0])
+        assert code == 0, "a course fails even when nobody is killed; see above"
+        return list(sent[0])
+
+    def record(self, name: str, patch: Patch | None = None) -> Counter[str]:
+        """How often a course passes each point; a course that begins with nothing must be harmless then."""
+        course = COURSES[name]
+        passes = Counter(self.passed(course, patch))
+        if not (patch and course.delivered):
+            verdict = self.check(course)
+            assert not verdict.harm, f"course {name!r} does harm even when nobody is killed: {verdict}"
+        return passes
 
     def play(self, scenario: Scenario, patch: Patch | None = None) -> Result:
         """Kill as the scenario says, restart, let the last worker finish, and judge."""

@@ -23,7 +23,7 @@ Rows = Counter[Row]
 
 @dataclass(frozen=True)
 class Found:
-    """What a partner's folder has of one window: the rows of all its data files, and those files by name."""
+    """What a partner's folder has of one window: the rows of all its data files, and all of its files by name."""
 
     rows: Rows
     files: dict[str, bytes]
@@ -32,13 +32,15 @@ class Found:
 def partner(folder: Path, export: str, key: str) -> Found:
     """The compressed CSV files of a window; an empty text and NULL cannot be told apart there."""
     files = {path.name: path.read_bytes() for path in sorted((folder / export / key).glob("*"))}
-    return Found(Counter(row for name, data in files.items() if ".csv" in name for row in _csv(data)), files)
+    seen = [data for name, data in files.items() if ".csv" in name and not name.startswith(".")]
+    return Found(Counter(row for data in seen for row in _csv(data)), files)
 
 
 def lake(folder: Path, export: str, key: str) -> Found:
     """The NDJSON files of a window."""
-    files = {path.name: path.read_bytes() for path in sorted((folder / export).glob(f"{key}*"))}
-    return Found(Counter(row for data in files.values() for row in _ndjson(data)), files)
+    files = {path.name: path.read_bytes() for path in sorted((folder / export).glob(f"*{key}*"))}
+    seen = [data for name, data in files.items() if not name.startswith(".")]
+    return Found(Counter(row for data in seen for row in _ndjson(data)), files)
 
 
 READERS = {"partner": partner, "lake": lake}

@@ -53,8 +53,9 @@ COURSES = {
     "ids": Course((Step("numbers", (D1,)),)),
     "again": Course((Step("events", (D1,), again="again"),), (Step("events", (D1,)),)),
     "all": Course((Step("events", (D1, D2), again="again"), Step("numbers", (D1,))), (Step("events", (D1,)),)),
+    "back": Course((Step("numbers", (D1,)), Step("events", (D1, D2), again="again")), (Step("events", (D1,)),)),
 }
-"""Fresh windows that share a reading, a cursor by id, a generation that replaces another, and all of it at once."""
+"""Fresh windows that share a reading; a cursor by id; a generation that replaces another; all of it, in both orders."""
 
 
 def small_parts() -> None:

@@ -23,7 +23,10 @@ from resources.ledger import Artifact, Ledger, Lease, WindowSpec, engine
 from tests.crash.project import Place
 from tests.crash.work import small_parts
 
-HEAVY = ("duckdb", "pyarrow.parquet", "pyarrow.compute", "isal.igzip", "resources.registry", "assets.journey")
+HEAVY = (
+    "duckdb", "isal.igzip", "pyarrow.compute", "pyarrow.parquet", "sqlglot.dialects.duckdb",
+    "resources.databases.duckdb", "resources.registry",
+)  # fmt: skip
 LONGEST = 120
 """Seconds after which a child is taken for hung, and ended."""
 LEASE = timedelta(seconds=30)

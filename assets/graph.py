@@ -15,6 +15,7 @@ from assets.journey import Journey
 from assets.outcome import Outcome, Reporter
 from resources.ledger import Delivery
 from resources.ledger import Window as WindowRecord
+from resources.registry import Connectors
 from spec.errors import OutgateError
 from spec.export import Export
 from spec.reading import Declared
@@ -61,24 +62,37 @@ def assets_of(
         description=export.description,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=export.partitions.chunk),
         retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL), pool=pool,
+        required_resource_keys={export.source.connector, *(delivery.to for delivery in export.deliver)},
     )  # fmt: skip
     def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult]:
-        journey = prepare(declared, reporter())
-        journey.run_id = context.run.root_run_id or context.run.run_id
-        tags = context.run.tags
-        journey.again = journey.run_id if config.again or tags.get(AGAIN) == "true" else None
-        journey.accept_columns = config.accept_columns or tags.get(ACCEPT) == "true"
         outcomes = []
         try:
-            for outcome in journey.run(list(context.partition_keys)):
+            for outcome in _journey(context, config, prepare(declared, reporter())).run(list(context.partition_keys)):
                 outcomes.append(outcome)
                 _log(context, outcome)
         except OutgateError as error:
-            raise dg.Failure(str(error), allow_retries=error.retriable and FROM not in tags) from None
+            retry = error.retriable and FROM not in context.run.tags
+            raise dg.Failure(str(error), allow_retries=retry) from None
         _raise_for(context, outcomes)
         yield from ()  # each partition was logged when it was done; an output would count for all of them
 
     return [step, *_source_of(export, kinds)]
+
+
+def _journey(context: dg.AssetExecutionContext, config: StepConfig, journey: Journey) -> Journey:
+    """The journey of this run: who started it, and the two switches, from the Launchpad or from the run's tags."""
+    run = context.run
+    journey.run_id = run.root_run_id or run.run_id
+    journey.again = journey.run_id if config.again or run.tags.get(AGAIN) == "true" else None
+    journey.accept_columns = config.accept_columns or run.tags.get(ACCEPT) == "true"
+    return journey
+
+
+def resource_of(connectors: Connectors, name: str) -> dg.ResourceDefinition:
+    """A declared connector as a Dagster resource. It has no config: settings and secrets stay off the UI's pages."""
+    return dg.ResourceDefinition(
+        resource_fn=lambda _: connectors.get(name), description=f"{connectors.kind(name)}, declared in connectors.yaml"
+    )
 
 
 def _specs(export: Export, kinds: dict[str, str]) -> list[dg.AssetSpec]:

@@ -161,10 +161,16 @@ class Journey:
         return cast("WindowRecord", self.ledger.window(self.declared.export.export, key))
 
     def _failed(self, key: str, lease: Lease | None, error: OutgateError) -> Outcome:
-        text = scrub(str(error))
         if lease is not None and not isinstance(error, LeaseLost):
-            record = self._record(key)
-            if all(delivery.state == delivery.reached for delivery in record.deliveries):
-                self.ledger.fail(lease, error.state, text)
+            error = self._recorded(lease, key, error)
         record_now = self.ledger.window(self.declared.export.export, key)
-        return Outcome.failure(key, self.declared.export.export, error, text, record_now)
+        return Outcome.failure(key, self.declared.export.export, error, scrub(str(error)), record_now)
+
+    def _recorded(self, lease: Lease, key: str, error: OutgateError) -> OutgateError:
+        """Record how the attempt ended, unless another worker has the window by now: then that is what ended it."""
+        try:
+            if all(delivery.state == delivery.reached for delivery in self._record(key).deliveries):
+                self.ledger.fail(lease, error.state, scrub(str(error)))
+        except LeaseLost as lost:
+            return lost
+        return error

@@ -80,12 +80,16 @@ def _json(kind: str, column: str) -> str:
 
 
 def line(form: Csv | Psv | Ndjson, columns: Columns) -> str:
-    """SQL for one line of a format, its line break included."""
+    """SQL for one line of a format, its line break included.
+
+    The NULL of an only column is enclosed like an empty text: most readers skip an empty line, and a row would be lost.
+    """
     if isinstance(form, Ndjson):
         pairs = [f"{_literal(_json_key(name))} || {json_value(kind, quoted(name))}" for name, kind in columns.items()]
         return "'{' || " + " || ',' || ".join(pairs) + " || '}' || chr(10)"
     dialect = _csv(form)
-    cells = [_cell(kind, quoted(name), dialect) for name, kind in columns.items()]
+    nothing = _literal(dialect.enclosure * 2 if len(columns) == 1 else "")
+    cells = [_cell(kind, quoted(name), dialect, nothing) for name, kind in columns.items()]
     return f" || {_literal(dialect.delimiter)} || ".join(cells) + f" || {_newline(dialect)}"
 
 
@@ -102,14 +106,14 @@ def _csv(form: Csv | Psv) -> Csv:
     return form if isinstance(form, Csv) else Csv(delimiter="|", header=form.header)
 
 
-def _cell(kind: str, column: str, form: Csv) -> str:
+def _cell(kind: str, column: str, form: Csv, nothing: str) -> str:
     text = text_value(kind, column)
-    if _spelled(kind) and not {form.delimiter, form.enclosure} & _ALPHABET:
-        return f"coalesce({text}, '')"
+    if _spelled(kind) and kind != "BLOB" and not {form.delimiter, form.enclosure} & _ALPHABET:
+        return f"coalesce({text}, {nothing})"
     mark, breaks = _literal(form.enclosure), (_literal(form.delimiter), _literal(form.enclosure), "chr(10)", "chr(13)")
     needs = " OR ".join([f"{text} = ''", *(f"contains({text}, {each})" for each in breaks)])
     wrapped = f"{mark} || replace({text}, {mark}, {_literal(form.enclosure * 2)}) || {mark}"
-    return f"CASE WHEN {column} IS NULL THEN '' WHEN {needs} THEN {wrapped} ELSE {text} END"
+    return f"CASE WHEN {column} IS NULL THEN {nothing} WHEN {needs} THEN {wrapped} ELSE {text} END"
 
 
 def _enclosed(name: str, form: Csv) -> str:

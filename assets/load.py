@@ -13,7 +13,7 @@ from resources.failpoint import reach
 from resources.ledger import Artifact, Delivery, Lease, Ledger
 from resources.spool import Spool
 from resources.stores.base import Stat, Store
-from spec.errors import ConnectorError
+from spec.errors import ConnectorError, LeaseLost
 
 ORDER = ("part", "manifest", "done_file")
 ROUNDS = 3
@@ -57,19 +57,31 @@ class Loading:
         return True
 
     def _upload(self, delivery: Delivery) -> bool:
-        fence = f"g{self.lease.generation}-f{self.lease.fence}"
         tokens: dict[tuple[str, int], str] = {}
         for artifact in ordered(delivery.artifacts):
             source = self.spool.sealed(artifact)
             self.ledger.check(self.lease)
-            token = self.store.stage(source, artifact.name, fence)
+            token = self.store.stage(source, artifact.name, self._fence)
             reach("load.staged")
             tokens[artifact.kind, artifact.number] = token
-            self.store.sweep(artifact.name, frozenset({token}))
+            self._sweep(artifact.name, token)
             reach("load.swept")
             self.progress(artifact.rows, artifact.bytes)
         self.ledger.uploaded(self.lease, delivery.name, tokens)
         return True
+
+    def _sweep(self, name: str, token: str) -> None:
+        """Remove what older workers staged; one that was overtaken while it staged takes its own away."""
+        try:
+            self.ledger.check(self.lease)
+        except LeaseLost:
+            self.store.sweep(name, frozenset(), self._fence)
+            raise
+        self.store.sweep(name, frozenset({token}), self._fence)
+
+    @property
+    def _fence(self) -> str:
+        return f"g{self.lease.generation}-f{self.lease.fence}"
 
     def _publish(self, delivery: Delivery) -> bool:
         for artifact in ordered(delivery.artifacts):
@@ -84,7 +96,7 @@ class Loading:
         there = self.store.stat(artifact.name)
         token = artifact.token or ""
         if there and _same(there, artifact):
-            self.store.sweep(artifact.name, frozenset())
+            self.store.sweep(artifact.name, frozenset(), self._fence)
             return True
         if not self.store.staged(token):
             return self.collects and there is None

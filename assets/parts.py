@@ -36,6 +36,8 @@ class Part:
 class Hashing(RawIOBase):
     """A file that hashes and counts what is written, and is fsynced when it is closed."""
 
+    _file = -1
+
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         self._hash = hashlib.sha256()

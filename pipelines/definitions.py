@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.graph import assets_of
+from assets.graph import assets_of, resource_of
 from assets.journey import Journey
 from assets.outcome import Reporter
 from pipelines.home import Home
@@ -39,7 +39,7 @@ def build_definitions(
     schedules = [schedule_of(each, jobs[each.export.export]) for each in exports]
     return dg.Definitions(
         assets=_once(assets), jobs=list(jobs.values()), schedules=[each for each in schedules if each],
-        executor=dg.in_process_executor,
+        executor=dg.in_process_executor, resources={name: resource_of(project.connectors, name) for name in kinds},
     )  # fmt: skip
 
 

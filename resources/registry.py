@@ -94,6 +94,9 @@ class Connectors:
         if field and FromEnv in _members(field.annotation):
             if isinstance(value, dict) and set(value) == {"file"}:
                 return {"file": str(self._folder / str(value["file"]))}
+            if not isinstance(value, dict):
+                said = f"`{key}` is a secret and never written down; say {{env: NAME}} or {{file: PATH}}"
+                raise DeclarationError(said)
             return value
         if field and key == "path" and isinstance(value, str):
             return str(self._folder / value)

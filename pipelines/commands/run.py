@@ -59,6 +59,8 @@ def _execute(project: Project, export: str, keys: list[str], *, again: bool, acc
     declared = project.get(export)
     home = Home.find(project.root, project.environment)
     ledger, _ = home.open()
+    for name in {declared.export.source.connector, *(delivery.to for delivery in declared.export.deliver)}:
+        project.connectors.get(name)  # a wrong setting is said here, with its line, not from inside a run
     ledger.record_grid(export, grid_of(declared.export).fingerprint)
     states = ledger.states(export)
     todo = keys if again else [key for key in keys if states.get(key) != "done"]

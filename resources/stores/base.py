@@ -5,12 +5,18 @@ What to publish, in which order and when it counts as delivered is decided in as
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from resources.connector import Connector
+
+
+def age(fence: str) -> tuple[int, ...]:
+    """A fence such as "g1-f3" as numbers, so that an older one is less."""
+    return tuple(map(int, re.findall(r"\d+", fence)))
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,11 @@ class Store(Connector):
         """What is published under that name, None when nothing is."""
 
     @abstractmethod
-    def sweep(self, name: str, keep: frozenset[str]) -> list[str]:
-        """Remove every staged object of that name whose token is not in `keep`; return the tokens removed."""
+    def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
+        """Remove the staged objects of that name that `fence` or an older one left, but for those in `keep`.
+
+        Returns the tokens removed. What a newer fence staged stays: a late worker must not take it away.
+        """
 
     @abstractmethod
     def remove(self, name: str) -> None:

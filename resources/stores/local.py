@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal
 
 from resources.failpoint import reach
 from resources.files import fsync_folder
-from resources.stores.base import Stat, Store
+from resources.stores.base import Stat, Store, age
 from spec.errors import ConnectorError
 
 FULL = "the disk is full, a quota is reached, or the folder cannot be written"
@@ -77,12 +77,12 @@ class Local(Store):
         with _refusals(f"reading {name!r}"), file.open("rb") as reader:
             return Stat(file.stat().st_size, hashlib.file_digest(reader, "sha256").hexdigest())
 
-    def sweep(self, name: str, keep: frozenset[str]) -> list[str]:
-        """Remove the `.part` files of a name, whichever worker left them."""
+    def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
+        """Remove the `.part` files of a name that this worker or an older one left."""
         final = self._file(name)
         found = [path for path in final.parent.glob(f".{_escaped(final.name)}.g*.part") if path.is_file()]
         tokens = {str(path.relative_to(self._root)): path for path in found}
-        gone = [token for token in tokens if token not in keep]
+        gone = [token for token in tokens if token not in keep and age(_fence(token)) <= age(fence)]
         for token in gone:
             tokens[token].unlink(missing_ok=True)
             reach("local.swept")
@@ -134,6 +134,10 @@ class Local(Store):
         reach("local.folder.made")
         for each in missing:
             fsync_folder(each.parent)
+
+
+def _fence(token: str) -> str:
+    return token.removesuffix(".part").rpartition(".")[2]
 
 
 def _escaped(name: str) -> str:

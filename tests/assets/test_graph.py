@@ -135,7 +135,7 @@ def test_the_graph_as_people_see_it(small: Small) -> None:
     assert specs["sales/extract"].owners == ["crm@example.com"]
     assert specs["sales/load_folder"].kinds == {"file", "csv"}
     assert {spec.group_name for spec in specs.values()} == {"sales", "sources"}
-    [schedule] = definitions.resolve_all_job_defs() and definitions.schedules or []
+    [schedule] = (definitions.resolve_all_job_defs() and definitions.schedules) or []
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert schedule.cron_schedule == "0 6 * * *"
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED

@@ -36,6 +36,7 @@ deliver:
   - to: lake
     path: "{export}/{partition}.ndjson"
     format: {type: ndjson}
+    collects: true
     manifest: false
 """
 CURSORS = {

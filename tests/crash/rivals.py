@@ -30,7 +30,8 @@ ONE = Course((Step("events", (D1,)),))
 ANEW = Course((Step("events", (D1,), again="anew"),), ONE.steps)
 SHORT = timedelta(milliseconds=200)
 POLL = timedelta(milliseconds=20)
-LOST = "no longer holds it with fence"
+ENDINGS = {"lost its lease": "no longer holds it with fence", "finds it done": "done: "}
+"""What a worker that was frozen may say in the end, and the words to know it by."""
 ONCE = {("sealed", None): 1} | {(what, to): 1 for to in ("partner", "lake") for what in ("uploaded", "published", "done")}
 """What the trail of one window has, whoever worked on it."""
 FROM, TO = "journey.leased", "ledger.close.before"
@@ -89,14 +90,13 @@ def freeze(stage: Stage, at: Kill, rivalry: Rivalry, *, anew: bool) -> None:
         problems += [f"the second worker: {said}"] * (said != (0, ["done"]))
     before = _everything(stage)
     os.kill(frozen.pid, signal.SIGCONT)
-    told = [line for line in frozen.lines() if line]
-    code = os.waitstatus_to_exitcode(os.waitpid(frozen.pid, 0)[1])
+    code, told = frozen.end()
     after = _everything(stage)
     problems += [f"it changed {what}" for what in sorted(before.keys() | after) if before.get(what) != after.get(what)]
-    if code or [LOST in said for said in told] != [True]:
-        problems.append(f"it ended with {code} and said {told}")
+    said = next((name for name, words in ENDINGS.items() if words in "".join(told)), f"{code}: {told}")
+    problems += [f"it ended with {code} and said {told}"] * (code != 0 or said not in ENDINGS)
     rivalry.rounds += 1
-    rivalry.tell("lost" if not problems else "wrong")
+    rivalry.tell(said)
     problems += _wrong(stage, ANEW if anew else ONE, anew)
     rivalry.problems += [f"{name}: {problem}" for problem in problems]
 

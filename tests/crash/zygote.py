@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from resources.ledger import Artifact, Ledger, Lease, WindowSpec, engine
+from resources.ledger import Artifact, Lease, Ledger, WindowSpec, engine
 from tests.crash.project import Place
 from tests.crash.work import small_parts
 

@@ -123,7 +123,7 @@ def test_a_transaction_is_prepared_while_we_look(rows: Trial, source: Session, p
     while moment < asked:
         with second(postgres_url) as session:
             session.execute("INSERT INTO rows DEFAULT VALUES")
-            meddling = Meddling(source, moment, lambda: session.execute("PREPARE TRANSACTION 'two'"))  # noqa: B023
+            meddling = Meddling(source, moment, lambda: session.execute("PREPARE TRANSACTION 'two'"))
             found = catalog.activity(cast("Session", meddling), "here")
             source.execute("ROLLBACK PREPARED 'two'")
         assert found.open or found.blind, f"seen by none of {meddling.asked} questions, prepared before {moment}"

@@ -1,0 +1,188 @@
+"""What goes wrong on an ordinary day: one clear message each, nothing delivered, nothing lost, and the next run goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.small import CONNECTORS, EXPORT, ROWS_A_DAY, Ended, Small, day
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+    """A project after `outgate init`."""
+    made = Small.make(tmp_path)
+    assert made.outgate("init").returncode == 0
+    return made
+
+
+def run(small: Small, number: int = 0) -> Ended:
+    """Deliver one day."""
+    return small.outgate("run", "sales", "--partition", day(number))
+
+
+def delivered(small: Small) -> list[Path]:
+    """Every file at the destination, hidden ones too."""
+    return [path for path in (small.root / "out").rglob("*") if path.is_file()]
+
+
+def goes_on(small: Small) -> None:
+    """After the cause is gone the window is delivered, whole and once, with no other step."""
+    assert run(small).returncode == 0
+    assert len(small.rows(day(0))) == ROWS_A_DAY
+    assert sorted(path.name for path in delivered(small)) == ["_manifest.json", f"sales_{day(0)}.csv"]
+
+
+WRONG = [
+    ("column: sold_at", "column: sold", 2, "pipelines/sales.yaml:6: 'sales' has no column 'sold'; did you mean 'sold_at'? (it has: id,"),
+    ("table: sales", "table: sails", 2, "pipelines/sales.yaml:5: "),
+    ("{partition}/", "{partitio}/", 2, "unknown variable {partitio}; a path knows {date}"),
+    ("connector: shop", "connector: shp", 2, "pipelines/sales.yaml:4: there is no connector 'shp'; declared are: folder, shop"),
+    ("to: folder", "to: shop", 2, "connector 'shop' (duckdb) is not one that files can be delivered to"),
+    ("column: sold_at", "column: amount", 2, "cursor 'amount' is DECIMAL(10,2); `by: time` needs a date or timestamp column"),
+    ("deliver:", "filters: {any: [{all: [{field: nope, is: empty}]}]}\ndeliver:", 2, "has no column 'nope'"),
+    ("deliver:", "fields: [{from: buyer}]\ndeliver:", 2, "'sales' has no column 'buyer'; did you mean"),
+    ("table: sales", "sql: 'DELETE FROM sales'", 2, "expected one SELECT"),
+    ("table: sales", "sql: 'SELECT * FROM sales; SELECT 1'", 2, "expected one SELECT"),
+    ("table: sales", "sql: {file: ../../etc/passwd}", 2, "is outside the folder of the declaration"),
+    ("deliver:", "transform: {sql: 'SELECT x FROM extract'}\ndeliver:", 2, "the shape cannot be computed"),
+    ("deliver:", "transform: {polars: 'nowhere:f'}\ndeliver:", 2, "'nowhere:f' cannot be imported"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "code", "said"), WRONG, ids=[new[:40] for _, new, _, _ in WRONG])
+def test_a_wrong_declaration(small: Small, old: str, new: str, code: int, said: str) -> None:
+    """File, line, what was found, what is allowed; nothing is at the destination."""
+    small.declare(EXPORT.replace(old, new, 1))
+    ended = run(small)
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert delivered(small) == []
+    small.declare(EXPORT)
+    goes_on(small)
+
+
+def test_a_missing_secret_is_named_and_never_a_value(small: Small) -> None:
+    """`check` finds it before the night does."""
+    text = CONNECTORS + "crm: {type: postgres, host: h, database: d, user: u, password: {env: NO_SUCH_SECRET}}\n"
+    (small.root / "pipelines/connectors.yaml").write_text(text, encoding="utf-8")
+    ended = small.outgate("check")
+    assert ended.returncode == 2
+    assert "pipelines/connectors.yaml:3: connector 'crm': the value of {env: NO_SUCH_SECRET} is missing" in ended.stderr
+
+
+def test_a_secret_that_is_written_down_is_refused_unseen(small: Small) -> None:
+    """A literal password is an error, and the error does not repeat it."""
+    text = CONNECTORS + "crm: {type: postgres, host: h, database: d, user: u, password: hunter2secret}\n"
+    (small.root / "pipelines/connectors.yaml").write_text(text, encoding="utf-8")
+    ended = small.outgate("check")
+    assert ended.returncode == 2
+    assert "pipelines/connectors.yaml:3" in ended.stderr
+    assert "{env: NAME}" in ended.stderr
+    assert "hunter2secret" not in ended.stderr + ended.stdout
+
+
+def test_an_unreachable_host(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the connector's place and what to look at, and ends with 1."""
+    monkeypatch.setenv("CRM_PASSWORD", "s3cret-value")
+    text = CONNECTORS.replace(
+        "shop: {type: duckdb, path: shop.duckdb}",
+        "shop: {type: postgres, host: 127.0.0.1, port: 1, database: d, user: u, password: {env: CRM_PASSWORD}, sslmode: prefer}",
+    )
+    (small.root / "pipelines/connectors.yaml").write_text(text, encoding="utf-8")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "127.0.0.1" in ended.stderr
+    assert "s3cret-value" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+    (small.root / "pipelines/connectors.yaml").write_text(CONNECTORS, encoding="utf-8")
+    goes_on(small)
+
+
+def test_null_cursors_are_counted_and_refused(small: Small) -> None:
+    """Rows that belong to no window are never passed over in silence."""
+    small.sql("UPDATE sales SET sold_at = NULL WHERE id IN (7, 8)")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "pipelines/sales.yaml:6: 2 rows have no value in cursor 'sold_at'" in ended.stderr
+    assert delivered(small) == []
+    small.sql("DELETE FROM sales WHERE sold_at IS NULL")
+    goes_on(small)
+
+
+def test_a_column_that_vanished(small: Small) -> None:
+    """It worked yesterday: today's run says what is gone and delivers nothing; accepted, it goes on."""
+    assert run(small, 1).returncode == 0
+    small.sql("ALTER TABLE sales DROP COLUMN buyer_email")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "'buyer_email' (VARCHAR) is gone" in ended.stderr
+    assert not (small.root / f"out/sales/{day(0)}").exists()
+    assert small.outgate("run", "sales", "--partition", day(0), "--accept-columns").returncode == 0
+    assert set(small.rows(day(0))[0]) == {"id", "sold_at", "amount"}
+
+
+def test_a_foreign_file_is_not_overwritten(small: Small) -> None:
+    """What Outgate did not write it does not replace."""
+    file = small.root / f"out/sales/{day(0)}/sales_{day(0)}.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("somebody else's")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "was not written by this export" in ended.stderr
+    assert file.read_text() == "somebody else's"
+    file.unlink()
+    goes_on(small)
+
+
+def test_a_destination_that_is_no_folder(small: Small) -> None:
+    """A file where the folder should be: the sealed window waits for the cause to go."""
+    (small.root / "out").write_text("a file")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "local folder failed" in ended.stderr
+    (small.root / "out").unlink()
+    (small.root / "shop.duckdb").unlink()  # a sealed window does not need its source any more
+    goes_on(small)
+
+
+@pytest.fixture
+def tiny_disk(small: Small) -> Iterator[Path]:
+    """A file system of 64 KiB as destination."""
+    folder = small.root / "out"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False).returncode:
+        pytest.skip("a disk can only be made full here by root with the right to mount")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk(small: Small, tiny_disk: Path) -> None:
+    """Said as such; once there is room the same sealed bytes arrive."""
+    (tiny_disk / "ballast").write_bytes(b"x" * 60_000)
+    small.sql("INSERT INTO sales SELECT 1000 + i, timestamptz '2026-01-01 01:00:00Z', repeat('y', 100), 1 FROM range(500) r(i)")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "No space left on device" in ended.stderr
+    assert [path.name for path in delivered(small) if not path.name.endswith(".part")] == ["ballast"]
+    (tiny_disk / "ballast").unlink()
+    subprocess.run(["mount", "-o", "remount,size=1m", tiny_disk], check=True)
+    assert run(small).returncode == 0
+    assert len(small.rows(day(0))) == ROWS_A_DAY + 500
+    assert sorted(path.name for path in delivered(small)) == ["_manifest.json", f"sales_{day(0)}.csv"]
+
+
+def test_the_newest_window_that_has_not_ended_is_not_yet(small: Small) -> None:
+    """Exit 3: nothing is wrong, it is only too early."""
+    small.declare(EXPORT.replace("stamped_by: database}", "stamped_by: application, lag: 5000d, wait: 0s}"))
+    ended = run(small)
+    assert ended.returncode == 3
+    assert "not yet" in ended.stderr
+    assert delivered(small) == []
+    small.declare(EXPORT)
+    goes_on(small)

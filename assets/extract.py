@@ -86,7 +86,7 @@ def query_of(plan: Plan, span: Window, ids: Ids | None) -> Query:
     """What the source is asked for, as a tree whose values are literals."""
     relation, tree = plan.relation, plan.relation.tree
     if relation.places and ids is not None:
-        tree = relation.bind(exp.convert(ids.low), exp.convert(ids.high))
+        tree = relation.between(ids.low, ids.high)
     elif relation.places and relation.cursor is not None:
         tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in (span.lo, span.hi)))
     return Query(tree, relation.columns, (*_tenant(relation), *cut(plan, span, ids)))

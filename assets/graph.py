@@ -23,6 +23,7 @@ from spec.reading import Declared
 Prepare = Callable[[Declared, Reporter], Journey]
 AGAIN, ACCEPT = "again", "accept_columns"
 HELD = "outgate/held"
+RETRIES, RETRY_SECONDS = 2, 30
 FROM = "outgate/from"
 """Who started a run that a person is waiting for: it ends with its message and is not tried again by itself."""
 FORMATS = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
@@ -61,7 +62,7 @@ def assets_of(
         name=export.export, specs=specs, can_subset=True, partitions_def=partitions_of(export),
         description=export.description,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=export.partitions.chunk),
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL), pool=pool,
+        pool=pool,
         required_resource_keys={export.source.connector, *(delivery.to for delivery in export.deliver)},
     )  # fmt: skip
     def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult]:
@@ -71,8 +72,7 @@ def assets_of(
                 outcomes.append(outcome)
                 _log(context, outcome)
         except OutgateError as error:
-            retry = error.retriable and FROM not in context.run.tags
-            raise dg.Failure(str(error), allow_retries=retry) from None
+            raise _ending(context, dg.Failure(str(error)), retriable=error.retriable) from None
         _raise_for(context, outcomes)
         yield from ()  # each partition was logged when it was done; an output would count for all of them
 
@@ -209,8 +209,19 @@ def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> No
     lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad]
     head = title if len(waiting) == len(bad) else "FAILED"
     good = len(outcomes) - len(bad)
-    raise dg.Failure(
+    failure = dg.Failure(
         f"{head}: {len(bad)} of {len(outcomes)} windows, {good} delivered. " + "\n".join(lines[:20]),
         metadata={"windows": len(outcomes), "delivered": good, "at": datetime.now(UTC).isoformat()},
-        allow_retries=any(outcome.retriable for outcome in bad) and FROM not in context.run.tags,
     )
+    raise _ending(context, failure, retriable=any(outcome.retriable for outcome in bad)) from None
+
+
+def _ending(context: dg.AssetExecutionContext, failure: dg.Failure, *, retriable: bool) -> Exception:
+    """The failure itself, or a wish to be tried again: only for what time can mend, and when nobody is waiting for it.
+
+    A retry policy would also try again what a person interrupted.
+    """
+    if not retriable or FROM in context.run.tags or context.retry_number >= RETRIES:
+        return failure
+    context.log.warning("%s", failure.description)
+    return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS * 2**context.retry_number)

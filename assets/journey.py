@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
@@ -31,7 +31,7 @@ from resources.secrets import scrub
 from resources.spool import Spool
 from resources.stores.base import Store
 from spec.delivery import Delivery
-from spec.errors import DeclarationError, LeaseLost, OutgateError, SpoolLost
+from spec.errors import DeclarationError, LeaseLost, LedgerError, OutgateError, SpoolLost
 from spec.reading import Declared
 
 LEASE = timedelta(seconds=30)
@@ -81,15 +81,23 @@ class Journey:
         try:
             with Heartbeat(self.ledger, acquired.lease, self.lease):
                 return self._steps(acquired.lease, acquired.window, window, rest, readings)
-        except OutgateError as error:
-            return self._failed(window.key, acquired.lease, error)
-        except Exception as error:  # one bad window must not stop the others
-            log.exception("%s %s", self.declared.export.export, window.key)
-            text = f"unexpected {type(error).__name__}: {error}; the log has the details, please report them"
-            return self._failed(window.key, acquired.lease, OutgateError(text))
+        except Exception as error:  # noqa: BLE001  (one bad window must not stop the others)
+            return self._failed(window.key, acquired.lease, self._told(window, error))
         finally:
             reach("journey.ends")
-            self.ledger.release(acquired.lease)
+            with suppress(LedgerError):  # then it ends by itself, and what went wrong before is what is told
+                self.ledger.release(acquired.lease)
+
+    def _told(self, window: Window, error: Exception) -> OutgateError:
+        """The error as a person is told it; one that nobody foresaw goes to the log with all its details."""
+        _refuse_interrupt(error)
+        if isinstance(error, OutgateError):
+            return error
+        place = f"{self.declared.export.export} {window.key}"
+        if isinstance(error, OSError):
+            return OutgateError(f"{place}: the disk refused: {error}; mend it, then run it again")
+        log.error("%s", place, exc_info=error)
+        return OutgateError(f"{place}: unexpected {type(error).__name__}: {error}; the log has more, please report it")
 
     def _acquire(self, window: Window) -> Acquired:
         export = self.declared.export
@@ -173,4 +181,15 @@ class Journey:
                 self.ledger.fail(lease, error.state, scrub(str(error)))
         except LeaseLost as lost:
             return lost
+        except LedgerError as refused:
+            return OutgateError(f"{error}\nand that could not be recorded: {refused}")
         return error
+
+
+def _refuse_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt where DuckDB made an error of its own of it: an interrupted run must end, not go on."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if "query interrupted" in str(seen).lower() or type(seen).__name__ == "InterruptException":
+            raise KeyboardInterrupt from error
+        seen = seen.__cause__ or seen.__context__

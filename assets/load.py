@@ -136,6 +136,7 @@ class Loading:
                 there = self.store.stat(old.name)
                 if there and _same(there, old):
                     reach("load.surplus_found")
+                    self.ledger.check(self.lease)  # a newer generation may have this name again
                     self.store.remove(old.name)
                     reach("load.surplus_removed")
 

@@ -122,13 +122,20 @@ class Readings:
         wait_for_end(self._ledger, window)
         if record.high_id is not None:
             settled = settle_ids(
-                plan.database, plan.relation.tree, cursor, self._until(plan), self._reporter.say, record.high_id
+                plan.database,
+                plan.relation.between(None, None),
+                cursor,
+                self._until(plan),
+                self._reporter.say,
+                record.high_id,
             )
             return Ids(record.low_id, record.high_id), settled[1]
         with self._ledger.export_lock(plan.export.export, self._owner, seconds("5m")):
             position = self._ledger.last_id(plan.export.export, window.key)
             low = position.low if position.low is not None else (None if cursor.start is None else cursor.start - 1)
-            high, horizon = settle_ids(plan.database, plan.relation.tree, cursor, self._until(plan), self._reporter.say)
+            high, horizon = settle_ids(
+                plan.database, plan.relation.between(None, None), cursor, self._until(plan), self._reporter.say
+            )
             if position.skipped or high is None or (low is not None and high <= low):
                 high = low
             if high is None:

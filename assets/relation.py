@@ -22,6 +22,9 @@ from spec.shape import missing, needed_columns
 from spec.source import SqlFile
 
 PLACES = ("low", "high")
+BEYOND = 10**37
+"""Above every id, and still a number to every database: a NULL would compare with nothing, and rows would be lost."""
+
 _MARK = "outgate_{}_place"
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command, exp.Into, exp.Lock)
 
@@ -44,6 +47,10 @@ class Relation:
             return values[node.name].copy() if isinstance(node, exp.Column) and node.name in values else node
 
         return self.tree.transform(fill) if self.places else self.tree
+
+    def between(self, low: int | None, high: int | None) -> exp.Expr:
+        """The relation with `{low}` and `{high}` as ids; None is an id beyond all others on that side."""
+        return self.bind(exp.convert(-BEYOND if low is None else low), exp.convert(BEYOND if high is None else high))
 
 
 def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Relation:

@@ -58,11 +58,15 @@ def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes:
     """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
     if len(outcomes) == len(chunk) and result.success == all(outcome.good for outcome in outcomes):
         return
+    if any(event.event_type_value == "PIPELINE_CANCELED" for event in result.all_events):
+        raise KeyboardInterrupt
     failures = [event for event in result.all_events if event.is_failure]
     text = failures[0].message if failures else "the run ended early"
     data = getattr(failures[0], "event_specific_data", None) if failures else None
     error = getattr(data, "error", None)
     cause = error.cause or error if error else None
+    if error and "Interrupted" in (error.cls_name or ""):
+        raise KeyboardInterrupt
     raise OutgateError(f"{chunk[0]} to {chunk[-1]}: {text or ''} {cause.message if cause else ''}".strip())
 
 

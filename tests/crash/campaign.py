@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -164,8 +165,8 @@ def run(asked: Asked, say: Callable[[str], None]) -> Counts:
 def _play(made: list[Stage], chosen: list[Scenario], counts: Counts, say: Callable[[str], None]) -> None:
     """Share the scenarios out, and report about thirty times."""
     shares = [chosen[number :: len(made)] for number in range(len(made))]
-    children = [zygote.fork(lambda send, s=s, c=c: _share(s, c, counts.control, send), longest=0)
-                for s, c in zip(made, shares, strict=True)]  # fmt: skip
+    players = [partial(_share, *each, counts.control) for each in zip(made, shares, strict=True)]
+    children = [zygote.fork(player, longest=0) for player in players]
     step = max(1, len(chosen) // 30)
     for line in zygote.gather(children):
         counts.merge(Counts(**line))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.reader import READERS, Found, Rows, digest
-from tests.crash.source import Version
+from tests.crash.source import Row, Version
 from tests.crash.work import Course
 
 Entry = dict[str, Any]
@@ -82,7 +82,7 @@ def _check_window(window: _Window, versions: Sequence[Version], generation: int,
     _check_receipts(window, generations[-1], best, found, verdict)
 
 
-def _inside(row: tuple[Any, ...] | Any, entry: Entry) -> bool:
+def _inside(row: Row, entry: Entry) -> bool:
     if entry["export"] == "numbers":
         return bool((entry["low_id"] or 0) < row.id <= (entry["high_id"] or 0))
     return datetime.fromisoformat(entry["lo"]) <= row.updated_at < datetime.fromisoformat(entry["hi"])
@@ -93,9 +93,7 @@ def _differences(wanted: Rows, found: dict[str, Found]) -> tuple[int, int]:
     return lost, sum((one.rows - wanted).total() for one in found.values())
 
 
-def _check_receipts(
-    window: _Window, entry: Entry, wanted: Rows, found: dict[str, Found], verdict: Verdict
-) -> None:
+def _check_receipts(window: _Window, entry: Entry, wanted: Rows, found: dict[str, Found], verdict: Verdict) -> None:
     said = {"rows of the window": entry["rows"]}
     for delivery in window.asked(DELIVERIES, entry["id"]):
         name, files = delivery["name"], found[delivery["name"]].files
@@ -120,9 +118,7 @@ def _check_files(where: str, artifacts: list[Entry], files: dict[str, bytes], ve
         verdict.problems.append(f"{where}: not what the ledger says: {', '.join(wrong)}")
 
 
-def _check_manifest(
-    where: str, manifest: Entry, entry: Entry, artifacts: list[Entry], verdict: Verdict
-) -> None:
+def _check_manifest(where: str, manifest: Entry, entry: Entry, artifacts: list[Entry], verdict: Verdict) -> None:
     columns = ("name", "rows", "bytes", "sha256")
     parts = [{name: one[name] for name in columns} for one in artifacts if one["kind"] == "part"]
     wanted = {"parts": parts, "rows": entry["rows"], "generation": entry["generation"], "partition": entry["partition"]}

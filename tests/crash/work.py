@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Pool, event
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, Engine, Pool, event
 from assets import parts
 from assets.outcome import Outcome
 from resources import failpoint
+from spec.errors import OutgateError
 from tests.crash.project import Place
 
 Hook = Callable[[str], None]
@@ -47,7 +49,8 @@ class Course:
         return sorted({(step.export, key) for step in (*self.delivered, *self.steps) for key in step.keys})
 
 
-D1, D2, D3 = "2024-01-01", "2024-01-02", "2024-01-03"
+D1, D2 = "2024-01-01", "2024-01-02"
+ONE = Course((Step("events", (D1,)),))
 COURSES = {
     "time": Course((Step("events", (D1, D2)),)),
     "ids": Course((Step("numbers", (D1,)),)),
@@ -61,7 +64,7 @@ COURSES = {
 def small_parts() -> None:
     """Make sixty rows several parts: a part ends after eight rows, whatever its size, where parts are asked for."""
     parts.SLICE = 1
-    parts._Parts._full = _full  # type: ignore[method-assign]
+    parts._Parts._full = _full  # type: ignore[assignment, method-assign]
 
 
 def _full(writing: parts._Parts, _file: parts.Hashing, _piece: object) -> bool:
@@ -116,3 +119,19 @@ def _step() -> str:
         if "/resources/ledger/" in file and not file.endswith("engine.py"):
             return frame.f_code.co_name.strip("_")
     return "unknown"
+
+
+def main() -> int:
+    """Run one window in the place that is named, and say what came of it: `python -m tests.crash.work FOLDER`."""
+    small_parts()
+    try:
+        (outcome,) = drive(Place(Path(sys.argv[1])), ONE)
+    except OutgateError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    print(f"{outcome.state}: {outcome.detail}", file=sys.stderr)  # noqa: T201
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from resources.ledger import Artifact, Lease, Ledger, WindowSpec, engine
+from resources.ledger.records import Kind
 from tests.crash.project import Place
 from tests.crash.work import small_parts
 
@@ -30,7 +31,7 @@ HEAVY = (
 LONGEST = 120
 """Seconds after which a child is taken for hung, and ended."""
 LEASE = timedelta(seconds=30)
-KIND = ("part", "manifest", "done_file")
+KIND: tuple[Kind, ...] = ("part", "manifest", "done_file")
 
 
 def prepare() -> None:
@@ -61,7 +62,7 @@ def _journey(ledger: Ledger, again: str | None) -> None:
     ledger.record_grid("warm", "grid")
     with ledger.export_lock("warm", "me", LEASE):
         ledger.fix_ids(lease, ledger.last_id("warm", "k").low, 1)
-    parts = [Artifact(name, kind, 1, "path", "name", 1, 1, "sha256") for name, _ in names for kind in KIND]  # type: ignore[arg-type]
+    parts = [Artifact(name, kind, 1, "path", "name", 1, 1, "sha256") for name, _ in names for kind in KIND]
     ledger.seal(lease, horizon={}, fingerprint="", server="", rows=1, artifacts=parts)
     for name, _ in names:
         _deliver(ledger, lease, name)
@@ -70,7 +71,7 @@ def _journey(ledger: Ledger, again: str | None) -> None:
 
 def _deliver(ledger: Ledger, lease: Lease, name: str) -> None:
     ledger.check(lease)
-    ledger.uploaded(lease, name, {(kind, 1): "token" for kind in KIND})  # type: ignore[misc]
+    ledger.uploaded(lease, name, {(kind, 1): "token" for kind in KIND})
     ledger.older_generations(lease), ledger.written(name, "name"), ledger.window("warm", "k")
     ledger.published(lease, name)
     ledger.close(lease, name, {"rows": 1})
@@ -125,8 +126,12 @@ def fork(work: Callable[[Send], None], longest: int = LONGEST) -> Child:
 def _be_child(work: Callable[[Send], None], writer: int, longest: int) -> NoReturn:
     signal.alarm(longest)
     code = 70
+
+    def send(value: Any) -> None:
+        os.write(writer, f"{json.dumps(value)}\n".encode())
+
     try:
-        work(lambda value: os.write(writer, f"{json.dumps(value)}\n".encode()) and None)
+        work(send)
         code = 0
     except BaseException:  # noqa: BLE001  (nothing of a child may run on in its parent's code)
         traceback.print_exc()

@@ -167,9 +167,7 @@ def test_an_older_transaction_holds_the_window_back(
     assert ids(rows, FIRST) == [late[0]]
 
 
-def test_without_the_gate_that_row_is_lost(
-    rows: Trial, postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_gate_that_row_is_lost(rows: Trial, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with a lag of nothing the same window is read while the transaction is open, and misses its row."""
     with second(postgres_url) as session:
         late = session.execute("INSERT INTO rows DEFAULT VALUES RETURNING id, updated_at").fetchone()

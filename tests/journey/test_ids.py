@@ -34,7 +34,9 @@ def rows(trial: Trial, source: Session) -> Trial:
 
 def declare(trial: Trial, **cursor: Any) -> None:
     """Declare the export with some settings of its cursor."""
-    trial.declare({"table": "rows", "cursor": {"by": "id", "column": "id", "stamped_by": "database", "wait": "5s"} | cursor})
+    trial.declare(
+        {"table": "rows", "cursor": {"by": "id", "column": "id", "stamped_by": "database", "wait": "5s"} | cursor}
+    )
 
 
 def deliver(trial: Trial, key: str, **how: Any) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from psycopg.conninfo import conninfo_to_dict
 
 from assets.journey import Journey
@@ -135,3 +136,7 @@ class Trial:
     def files(self, form: str, key: str = "*") -> list[Path]:
         """The delivered files of a format, of one window or of all."""
         return sorted((self.folder / "out" / form).glob(f"{key}/*.{form}"))
+
+    def column(self, name: str = "id", key: str = "*") -> list[Any]:
+        """The sorted values of one column in the delivered Parquet of one window or of all, each as often as it is."""
+        return sorted(value for path in self.files("parquet", key) for value in pq.read_table(path)[name].to_pylist())

@@ -102,6 +102,9 @@ def document(value: Any) -> Any:
     return value
 
 
+AS_TEXT = frozenset({"inet", "interval"})
+"""Types of KINDS that have no Arrow type and leave as the server's text of them."""
+
 KINDS: dict[str, Kind] = {
     "wide": Kind(
         "numeric(38,10)", ("1234567890123456789012345678.0123456789", "-0.0000000001", "0", "1.10"), exact
@@ -119,7 +122,7 @@ KINDS: dict[str, Kind] = {
     "small": Kind("smallint", ("-32768", "32767"), int),
     "double": Kind("float8", ("NaN", "Infinity", "-Infinity", "-0", "1e-300", "0.1", "1.7976931348623157e308", "5e-324", "1e22", "123456789012345680"), double),
     "single": Kind("float4", ("NaN", "-Infinity", "-0", "0.1", "1e-38", "3.4028235e38", "16777216"), single),
-    "name": Kind("text", TEXTS, str),
+    'we"ird ;name': Kind("text", TEXTS, str),
     "short": Kind("varchar(20)", ("", "é", " x "), str),
     "padded": Kind("char(4)", ("ab", ""), str),
     "key": Kind("uuid", ("00000000-0000-0000-0000-000000000000", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"), lambda value: UUID(str(value))),

@@ -1,0 +1,124 @@
+"""730 daily windows in one command: Dagster runs, cost at the source against one full read, where the time goes.
+
+The source is the demo's events. Wall and CPU are shown by purse (traced.py), and what a second call costs, which has
+nothing to do. `--events 500000`, `--rounds 3`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from bench.loyalty import ARGUMENTS, DAYS, UNTIL, declared, losses
+from bench.measure import Measured, measured, spread, table
+from bench.project import EXPORT, REPOSITORY, Bench, scratch
+from bench.traced import SOURCE
+from demo.generate import generate
+
+RUNS_ALLOWED, READS_ALLOWED = 25, 2.0
+Report = dict[str, dict[str, float]]
+
+
+def main() -> int:
+    """Measure, print, end with 1 where a figure is over its limit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    reports: list[Report] = []
+    reads: list[dict[str, float]] = []
+    whole: list[Measured] = []
+    second: list[Measured] = []
+    with scratch("backfill") as folder:
+        source = folder / "loyalty.duckdb"
+        generate(source, UNTIL, events=chosen.events)
+        for number in range(chosen.rounds):
+            bench = declared(folder / "project", source)
+            reads.append(_full_read(bench))
+            report, run = _traced(bench)
+            reports.append(report)
+            whole.append(run)
+            reads.append(_full_read(bench))
+            runs = _runs(bench)
+            second.append(bench.command(*ARGUMENTS))
+            print(f"  round {number + 1}: {run.wall:.0f} s", flush=True)
+        lost = losses(source, bench.delivered(".csv.gz"))
+        return _report(reports, reads, whole, second, (runs, _runs(bench)), lost)
+
+
+def _full_read(bench: Bench) -> dict[str, float]:
+    """Wall and CPU seconds of one read of all windows' rows and columns through the connector, thrown away."""
+    from assets.extract import query_of
+    from assets.windows import Window
+    from pipelines.project import Project
+
+    project = Project(bench.folder / "pipelines")
+    plan = project.planner(project.get(EXPORT))()
+    span = Window("all", plan.grid.first.lo, plan.grid.window(ARGUMENTS[-1]).hi)
+    begun = time.perf_counter(), time.process_time()
+    with plan.database.snapshot() as snapshot:
+        for _ in snapshot.read(query_of(plan, span, None)):
+            pass
+    return {"wall": time.perf_counter() - begun[0], "cpu": time.process_time() - begun[1]}
+
+
+def _traced(bench: Bench) -> tuple[Report, Measured]:
+    path = bench.folder / "report.json"
+    command = [sys.executable, "-m", "bench.traced", str(path), *ARGUMENTS]
+    got = measured(command, bench.folder, {"PYTHONPATH": str(REPOSITORY)})
+    report: Report = json.loads(path.read_text(encoding="utf-8"))
+    return report, got
+
+
+def _runs(bench: Bench) -> int:
+    from pipelines.project import Project
+    from pipelines.runs import instance_of
+
+    with instance_of(bench.home, Project(bench.folder / "pipelines")) as instance:
+        return int(instance.get_runs_count())
+
+
+def _report(
+    reports: Sequence[Report], reads: Sequence[dict[str, float]], whole: Sequence[Measured], second: Sequence[Measured],
+    runs: tuple[int, int], losses: tuple[int, int, int],
+) -> int:  # fmt: skip
+    _split(reports)
+    lost, doubled, delivered = losses
+    print(f"whole: {spread([each.wall for each in whole], '.1f')} s wall, {spread([each.cpu for each in whole], '.1f')} "
+          f"s CPU, peak {max(each.peak for each in whole) / 1e6:.0f} MB")  # fmt: skip
+    print(f"second call: {spread([each.wall for each in second])} s wall, {spread([each.cpu for each in second])} s CPU")
+    print(f"{DAYS} windows, {delivered:,} rows, {lost} lost, {doubled} doubled")
+    print(f"Dagster runs: {runs[0]}, and {runs[1]} after the second call; allowed {RUNS_ALLOWED}")
+    cost = {kind: _cost(reports, reads, kind) for kind in ("wall", "cpu")}
+    for kind, ratios in cost.items():
+        print(f"time at the source against one full read, {kind}: {spread(ratios)}; allowed {READS_ALLOWED}")
+    good = max(runs) <= RUNS_ALLOWED and median(cost["wall"]) <= READS_ALLOWED and lost == doubled == 0
+    print("PASS" if good else "FAIL")
+    return int(not good)
+
+
+def _cost(reports: Sequence[Report], reads: Sequence[dict[str, float]], kind: str) -> list[float]:
+    """Each round against the mean of the full reads before and after it."""
+    pairs = zip(reads[::2], reads[1::2], strict=True)
+    return [
+        report[SOURCE][kind] / ((before[kind] + after[kind]) / 2)
+        for report, (before, after) in zip(reports, pairs, strict=True)
+    ]
+
+
+def _split(reports: Sequence[Report]) -> None:
+    """The median of each purse, the largest first."""
+    purses = {name: {what: median([each[name][what] for each in reports]) for what in ("wall", "cpu", "calls")}
+              for name in reports[0]}  # fmt: skip
+    total = sum(each["wall"] for each in purses.values())
+    order = sorted(purses, key=lambda name: -purses[name]["wall"])
+    table(("where", "wall s", "of all", "CPU s", "calls", "ms a call"), [
+        (name, f"{got['wall']:.2f}", f"{got['wall'] / total:.0%}", f"{got['cpu']:.2f}", f"{got['calls']:.0f}",
+         f"{got['wall'] / got['calls'] * 1000:.2f}" if got["calls"] else "")
+        for name in order for got in [purses[name]]
+    ])  # fmt: skip

@@ -1,0 +1,87 @@
+"""The long proofs, `python -m tests.prove`: every kill point, every ordered pair of them, every system call.
+
+They are the campaigns of tests/crash/ at full length; what they come to is printed in one line and written to
+.cache/prove.json with the seed and the commit. What each of them does is in its own file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).parent.parent
+RESULT = TOP / ".cache/prove.json"
+PROOFS: Mapping[str, tuple[str, ...]] = {
+    "kills": ("campaign", "--each", "--pairs", "-1"),
+    "cursor first": ("campaign", "--control", "cursor first", "--moments", "100"),
+    "random names": ("campaign", "--control", "random names", "--moments", "100"),
+    "no seal": ("campaign", "--control", "no seal", "--moments", "100"),
+    "two rivals": ("rivals", "--workers", "2", "--races", "500"),
+    "four rivals": ("rivals", "--workers", "4", "--races", "250"),
+    "frozen": ("frozen",),
+    "system calls": ("syscalls",),
+}
+"""The module of tests/crash/ and its options, by name."""
+TOTALS = ("scenarios", "pairs", "rounds", "faults", "kills", "lost", "doubled")
+"""What is added up over the proofs of the product."""
+CAUGHT = 4
+"""One in so many scenarios of a wrong order must be caught."""
+
+
+def prove(name: str, seed: int) -> dict[str, Any]:
+    """Play one proof, its progress on stderr; `good` says whether it holds."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", f"tests.crash.{PROOFS[name][0]}", "--seed", str(seed), *PROOFS[name][1:]]
+    ended = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, text=True, check=False)
+    counts: dict[str, Any] = json.loads(ended.stdout) if ended.returncode == 0 else {"problems": ["it broke off"]}
+    return counts | {"good": _good(counts), "seconds": round(time.monotonic() - began)}
+
+
+def _good(counts: Mapping[str, Any]) -> bool:
+    if counts.get("control"):
+        return bool(counts["caught"] * CAUGHT >= counts["scenarios"])
+    return not counts["problems"]
+
+
+def summary(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line: the product's figures added up, the wrong orders' shares, and what does not hold."""
+    product = [counts for counts in found.values() if not counts.get("control")]
+    totals = [f"{sum(counts.get(name, 0) for counts in product)} {name}" for name in TOTALS]
+    caught = [f"{name!r} caught in {c['caught']} of {c['scenarios']}" for name, c in found.items() if c.get("control")]
+    bad = [name for name, counts in found.items() if not counts["good"]]
+    return ", ".join([*totals, *caught, f"not proven: {', '.join(bad)}" if bad else "all proven"])
+
+
+def _commit() -> str:
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or "unknown"
+
+
+def main() -> int:
+    """Play what was asked for; 1 when a proof does not hold."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=PROOFS, action="append", help="this proof only; may be repeated")
+    asked = parser.parse_args()
+    chosen = asked.only or [name for name in PROOFS if name != "system calls" or shutil.which("strace")]
+    found: dict[str, dict[str, Any]] = {}
+    RESULT.parent.mkdir(exist_ok=True)
+    for name in chosen:
+        print(f"== {name}", file=sys.stderr, flush=True)  # noqa: T201
+        found[name] = prove(name, asked.seed)
+        line = summary(found)
+        result = {"seed": asked.seed, "commit": _commit(), "summary": line, "proofs": found}
+        RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(line)  # noqa: T201
+    return int(not all(counts["good"] for counts in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import psycopg
-import pyarrow.parquet as pq
 import pytest
 
 from assets.windows import Window
@@ -78,8 +77,3 @@ def naive(url: str, query: bytes, last: datetime | int, over: Event) -> list[int
             if final:
                 return found
             over.wait(POLL_SECONDS)
-
-
-def delivered(trial: Trial) -> list[int]:
-    """The ids in all delivered files, each as often as it is there."""
-    return [number for path in trial.files("parquet") for number in pq.read_table(path)["id"].to_pylist()]

@@ -64,11 +64,9 @@ def nested(session: Session, rows: int, pause: Pause) -> int:
     """One subtransaction is kept, one is undone, and the outer one goes on."""
     with session.transaction():
         session.execute(INSERT, [rows])
-    with session.transaction() as inner:
+    with session.transaction(force_rollback=True):
         session.execute(INSERT, [rows])
-        raise_back = psycopg.Rollback(inner)
         pause()
-        raise raise_back
     session.execute(INSERT, [1])
     return rows + 1
 
@@ -89,14 +87,11 @@ def transaction(session: Session, chance: random.Random) -> int:
     """One transaction of a random kind; the number of rows that it committed."""
     seconds = chance.random() * HELD_SECONDS if chance.random() < HELD else 0.0
     rolled_back = chance.random() < ROLLED_BACK
-    with session.transaction() as whole:
+    with session.transaction(force_rollback=rolled_back):
         rows = chance.choice(KINDS)(
             session, chance.randint(1, MOST_ROWS), lambda: seconds and session.execute(PAUSE, [seconds])
         )
-        if rolled_back:
-            raise psycopg.Rollback(whole)
-        return rows
-    return 0
+    return 0 if rolled_back else rows
 
 
 def main(url: str, seed: int) -> None:

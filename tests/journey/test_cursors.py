@@ -32,7 +32,7 @@ Session = psycopg.Connection[TupleRow]
 def declare(trial: Trial, *, partitions: dict[str, Any] | None = None, **cursor: Any) -> None:
     """Declare the export by time with some settings of its cursor."""
     source = {"table": "rows", "cursor": {"by": "time", "column": "at", "stamped_by": "database"} | cursor}
-    trial.declare(source, **({"partitions": partitions} if partitions else {}))
+    trial.declare(source, partitions=partitions)
 
 
 def test_rows_without_a_cursor_are_an_error(trial: Trial, source: Session) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pyarrow.parquet as pq
 import pytest
 from psycopg.rows import TupleRow
 
@@ -43,7 +42,7 @@ def deliver(trial: Trial, key: str, **how: Any) -> list[int]:
     """Run one window; its delivered ids."""
     (outcome,) = trial.run(key, **how)
     assert outcome.good, outcome.detail
-    return sorted(number for path in trial.files("parquet", key) for number in pq.read_table(path)["id"].to_pylist())
+    return trial.column(key=key)
 
 
 def ids(first: int, last: int) -> list[int]:
@@ -70,7 +69,7 @@ class Broken(Told):
 
     def read(self, rows: int, size: int) -> None:
         """Fail."""
-        raise ConnectorError("the source went away", retriable=True)
+        raise ConnectorError(f"the source went away after {rows} rows, {size} bytes", retriable=True)
 
 
 def test_the_first_key_takes_the_whole_history(rows: Trial, source: Session) -> None:

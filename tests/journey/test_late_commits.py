@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from tests.journey import storm
-from tests.journey.seconds import NAIVE_ID, NAIVE_TIME, Seconds, delivered, follow, naive, put
+from tests.journey.seconds import NAIVE_ID, NAIVE_TIME, Seconds, follow, naive, put
 from tests.journey.trial import Trial, postgres
 from tests.servers.postgres import PostgresServer
 
@@ -70,7 +70,7 @@ def watch(url: str, trials: dict[str, Trial], grids: dict[str, Seconds]) -> Afte
             over.set()
         words = {name: set(future.result()) for name, future in followers.items()}
         found = {name: Counter(future.result()) for name, future in usual.items()}
-    found |= {name: Counter(delivered(trial)) for name, trial in trials.items()}
+    found |= {name: Counter(trial.column()) for name, trial in trials.items()}
     with psycopg.connect(url) as session:
         committed = Counter(number for (number,) in session.execute("SELECT id FROM storm"))
     return Aftermath(committed, found, words)

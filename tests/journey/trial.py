@@ -24,6 +24,7 @@ from resources.ledger import Ledger, Window
 
 EXPORT = "rows"
 PASSWORD_VARIABLE = "OUTGATE_TEST_JOURNEY_PASSWORD"
+DAYS = {"every": "day", "start": "2024-01-01"}
 FORMATS: dict[str, dict[str, Any]] = {
     "csv": {"type": "csv", "delimiter": ";", "newline": "crlf"},
     "psv": {"type": "psv"},
@@ -46,15 +47,15 @@ def delivery(form: str, **more: Any) -> dict[str, Any]:
 
 
 class Told(Reporter):
-    """Remembers what was said and how many rows came from the source."""
+    """Remembers what was said and how much came from the source."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
-        self.rows = 0
+        self.rows = self.bytes = 0
 
     def read(self, rows: int, size: int) -> None:
         """Count."""
-        self.rows += rows
+        self.rows, self.bytes = self.rows + rows, self.bytes + size
 
     def say(self, text: str) -> None:
         """Remember."""
@@ -90,10 +91,11 @@ class Trial:
         self._write("connectors", {"db": connector, "folder": {"type": "local", "path": "out"}})
 
     def declare(
-        self, source: dict[str, Any], *, formats: Sequence[str] = ("parquet",), start: str = "2024-01-01", **more: Any
-    ) -> None:
-        """Declare (anew) the export: days from `start`, delivered in each of `formats`."""
-        whole = {"source": {"connector": "db"} | source, "partitions": {"every": "day", "start": start}}
+        self, source: dict[str, Any], *, formats: Sequence[str] = ("parquet",),
+        partitions: dict[str, Any] | None = None, **more: Any,
+    ) -> None:  # fmt: skip
+        """Declare (anew) the export: days since 2024 unless said, delivered in each of `formats`."""
+        whole = {"source": {"connector": "db"} | source, "partitions": partitions or DAYS}
         self._write(EXPORT, {"export": EXPORT, **whole, "deliver": [delivery(form) for form in formats]} | more)
 
     def _write(self, name: str, data: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from assets.windows import Window
 from resources.failpoint import reach
 from resources.ledger import Lease, Ledger
 from resources.ledger import Window as WindowRecord
+from resources.owner import is_dead
 from spec.base import seconds
 from spec.errors import DeclarationError, NotYet
 from spec.source import IdCursor
@@ -130,7 +131,8 @@ class Readings:
                 record.high_id,
             )
             return Ids(record.low_id, record.high_id), settled[1]
-        with self._ledger.export_lock(plan.export.export, self._owner, seconds("5m")):
+        ttl = seconds(cursor.wait) + seconds("1m")
+        with self._ledger.export_lock(plan.export.export, self._owner, ttl, dead=is_dead):
             position = self._ledger.last_id(plan.export.export, window.key)
             low = position.low if position.low is not None else (None if cursor.start is None else cursor.start - 1)
             high, horizon = settle_ids(

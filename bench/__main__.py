@@ -1,4 +1,4 @@
-"""`python -m bench` lists the measurements, `python -m bench NAME [options]` takes one. What they are is their files'."""
+"""`python -m bench` lists the measurements, `python -m bench NAME [options]` takes one. They are files of that name."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 from bench.loyalty import ARGUMENTS, DAYS, UNTIL, declared, losses
@@ -89,9 +88,9 @@ def _report(
 ) -> int:  # fmt: skip
     _split(reports)
     lost, doubled, delivered = losses
-    print(f"whole: {spread([each.wall for each in whole], '.1f')} s wall, {spread([each.cpu for each in whole], '.1f')} "
-          f"s CPU, peak {max(each.peak for each in whole) / 1e6:.0f} MB")  # fmt: skip
-    print(f"second call: {spread([each.wall for each in second])} s wall, {spread([each.cpu for each in second])} s CPU")
+    for name, got in (("whole", whole), ("second call", second)):
+        wall, cpu = spread([each.wall for each in got]), spread([each.cpu for each in got])
+        print(f"{name}: {wall} s wall, {cpu} s CPU, peak {max(each.peak for each in got) / 1e6:.0f} MB")
     print(f"{DAYS} windows, {delivered:,} rows, {lost} lost, {doubled} doubled")
     print(f"Dagster runs: {runs[0]}, and {runs[1]} after the second call; allowed {RUNS_ALLOWED}")
     cost = {kind: _cost(reports, reads, kind) for kind in ("wall", "cpu")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -18,8 +18,8 @@ class Clock:
     """Purses of wall and CPU seconds, and how often each was entered. It runs from the moment it is made."""
 
     def __init__(self, first: str) -> None:
-        self.wall: Counter[str] = Counter()
-        self.cpu: Counter[str] = Counter()
+        self.wall: defaultdict[str, float] = defaultdict(float)
+        self.cpu: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self._stack = [first]
         self._at = time.perf_counter(), time.process_time()
@@ -49,9 +49,7 @@ class Clock:
     def report(self) -> dict[str, dict[str, float]]:
         """By purse: seconds of wall and CPU, and calls."""
         self._turn()
-        return {
-            name: {"wall": self.wall[name], "cpu": self.cpu[name], "calls": self.calls[name]} for name in self.wall
-        }
+        return {name: {"wall": self.wall[name], "cpu": self.cpu[name], "calls": self.calls[name]} for name in self.wall}
 
     def function(self, owner: Any, name: str, purse: str) -> None:
         """Count the calls of `owner.name`."""
@@ -88,7 +86,7 @@ class Clock:
         def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
             with self.purse(purse):
                 manager = inner(*args, **kwargs)
-                value = manager.__enter__()  # noqa: PLC2801  (the two ends are counted, the inside is not)
+                value = manager.__enter__()
             try:
                 yield value
             finally:

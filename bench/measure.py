@@ -1,4 +1,4 @@
-"""One child process measured: wall, CPU and peak memory; and what is printed of several. What runs is not known here."""
+"""One child process measured: wall, CPU and peak memory; and how several are printed. What runs is not known here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
 
 
 class _Peak:
-    """Looks at VmHWM of /proc/PID/status until it is stopped. (ru_maxrss would include the parent's, before exec.)"""
+    """Looks at VmHWM of /proc/PID/status until it is stopped; ru_maxrss would include the parent's, before exec."""
 
     def __init__(self, pid: int) -> None:
         self.bytes = 0

@@ -57,8 +57,8 @@ class Bench:
         folder.mkdir()
         cursor = {"by": "time", "column": "updated_at", "key": "id", "stamped_by": "database"}
         deliver = [
-            {"to": "out", "name": name.replace(".", "_"), "path": f"{{partition}}/{{part}}.{name}", "format": FORMATS[name]}
-            for name in formats
+            {"to": "out", "name": form.replace(".", "_"), "path": "{partition}/{part}." + form, "format": FORMATS[form]}
+            for form in formats
         ]  # fmt: skip
         export = {
             "export": EXPORT, "partitions": {"every": "day", "start": "2024-01-01"}, "deliver": deliver,

@@ -1,4 +1,4 @@
-"""The measured process: one run of a bench project's export through the product's own journey. Nothing is timed here."""
+"""The measured process: one run of a bench project's export through the product's own journey. It times nothing."""
 
 from __future__ import annotations
 

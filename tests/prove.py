@@ -53,7 +53,8 @@ def _good(counts: Mapping[str, Any]) -> bool:
 def summary(found: Mapping[str, Mapping[str, Any]]) -> str:
     """One line: the product's figures added up, the wrong orders' shares, and what does not hold."""
     product = [counts for counts in found.values() if not counts.get("control")]
-    totals = [f"{sum(counts.get(name, 0) for counts in product)} {name}" for name in TOTALS]
+    counted = {name: [counts[name] for counts in product if name in counts] for name in TOTALS}
+    totals = [f"{sum(each)} {name}" for name, each in counted.items() if each]
     caught = [f"{name!r} caught in {c['caught']} of {c['scenarios']}" for name, c in found.items() if c.get("control")]
     bad = [name for name, counts in found.items() if not counts["good"]]
     return ", ".join([*totals, *caught, f"not proven: {', '.join(bad)}" if bad else "all proven"])

@@ -6,7 +6,7 @@ How the end of a range is found at the source belongs in assets/extract.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -73,32 +73,40 @@ class Ids(Audit):
         return low, high
 
     @contextmanager
-    def export_lock(self, export: str, owner: str, ttl: timedelta, timeout: timedelta = A_MINUTE) -> Iterator[int]:
+    def export_lock(
+        self,
+        export: str,
+        owner: str,
+        ttl: timedelta,
+        timeout: timedelta = A_MINUTE,
+        dead: Callable[[str], bool] = lambda _: False,
+    ) -> Iterator[int]:
         """Be the only one who fixes ids of that export; yields the lock's fence.
 
-        It ends with the block, or after `ttl` if the process dies. Raises ConnectorError (retriable) when it is not
-        free within `timeout`. `fix_ids` itself refuses what a holder that overslept its `ttl` would spoil.
+        It ends with the block, after `ttl` if the process dies, or at once where its owner is known to be `dead`.
+        Raises ConnectorError (retriable) when it is not free within `timeout`. `fix_ids` itself refuses what a holder
+        that overslept its `ttl` would spoil.
         """
-        fence = self._wait(export, owner, ttl, timeout)
+        fence = self._wait(export, owner, ttl, timeout, dead)
         try:
             yield fence
         finally:
             self._unlock(export, fence)
 
-    def _wait(self, export: str, owner: str, ttl: timedelta, timeout: timedelta) -> int:
+    def _wait(self, export: str, owner: str, ttl: timedelta, timeout: timedelta, dead: Callable[[str], bool]) -> int:
         end = time.monotonic() + timeout.total_seconds()
         while True:
-            fence, holder = self._try_lock(export, owner, ttl)
+            fence, holder = self._try_lock(export, owner, ttl, dead)
             if fence:
                 return fence
             if time.monotonic() >= end:
                 raise ConnectorError(f"{export}: {holder} is fixing its ids; try again later", retriable=True)
             time.sleep(POLL_SECONDS)
 
-    def _try_lock(self, export: str, owner: str, ttl: timedelta) -> tuple[int, str]:
+    def _try_lock(self, export: str, owner: str, ttl: timedelta, dead: Callable[[str], bool]) -> tuple[int, str]:
         with self.write() as conn:
             row, now = rows.lock_export(conn, export), self.instant(conn)
-            if row["lease_owner"] is not None and row["lease_until"] > now:
+            if row["lease_owner"] is not None and row["lease_until"] > now and not dead(row["lease_owner"]):
                 return 0, f"{row['lease_owner']!r} (until {row['lease_until']:%H:%M:%S} UTC)"
             values = {"fence": row["fence"] + 1, "lease_owner": owner, "lease_until": now + ttl}
             conn.execute(update(exports).where(exports.c.name == export).values(**values))

@@ -1,7 +1,8 @@
-"""Wrong orders, patched in by the harness and by nothing else: each of them must be caught, or the harness sees nothing.
+"""Wrong orders, patched in by the harness and by nothing else: each of them must be caught, or the harness sees
+nothing.
 
-They are what one writes without the house's order of writes: the cursor saved first, names made up anew in each attempt,
-and files sent before the ledger knows them.
+They are what one writes without the house's order of writes: the cursor saved first, names made up anew in each
+attempt, and files sent before the ledger knows them.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def _finish(stage: Stage, course: Course, lease: timedelta = LONG) -> str:
 
 
 def overtake(stage: Stage, rivalry: Rivalry) -> None:
-    """Wake a late worker between the successor's upload and its publication, for a partner that collects its files: what
-    the successor staged must still be there.
+    """Wake a late worker between the successor's upload and its publication, for a partner that collects its files:
+    what the successor staged must still be there.
     """
     stage.begin(ONE)
     stage.show(ONE, 0)

@@ -15,8 +15,9 @@ import psycopg
 
 WRITERS = 8
 ROWS_EACH = 25_500
-MOST_ROWS = 100
-HELD, HELD_SECONDS = 0.10, 0.8
+MOST_ROWS = 130
+PAUSES = ((0.005, 2.0, 3.0), (0.10, 0.0, 0.8))
+"""How often a transaction is held open, for how many seconds at least and at most; the first outlast any guard."""
 ROLLED_BACK = 0.05
 
 TABLE = """
@@ -85,7 +86,7 @@ def write(url: str, seed: int) -> int:
 
 def transaction(session: Session, chance: random.Random) -> int:
     """One transaction of a random kind; the number of rows that it committed."""
-    seconds = chance.random() * HELD_SECONDS if chance.random() < HELD else 0.0
+    seconds = next((chance.uniform(low, high) for often, low, high in PAUSES if chance.random() < often), 0.0)
     rolled_back = chance.random() < ROLLED_BACK
     with session.transaction(force_rollback=rolled_back):
         rows = chance.choice(KINDS)(

@@ -36,7 +36,9 @@ def declare(trial: Trial, *, partitions: dict[str, Any] | None = None, **cursor:
 
 
 def test_rows_without_a_cursor_are_an_error(trial: Trial, source: Session) -> None:
-    """Unless the declaration says otherwise rows without a cursor stop the window, with their number and the ways out."""
+    """Unless the declaration says otherwise rows without a cursor stop the window, with their number and the ways
+    out.
+    """
     source.execute(STAMPED)
     declare(trial)
     (outcome,) = trial.run(DAYS[0])

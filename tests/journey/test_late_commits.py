@@ -1,4 +1,5 @@
-"""Late commits: on a PostgreSQL under the storm the journey loses nothing and doubles nothing, where the usual rules do.
+"""Late commits: on a PostgreSQL under the storm the journey loses nothing and doubles nothing, where the usual rules
+do.
 
 What the receipt says when the gate cannot be had is in test_horizon.py.
 """
@@ -41,7 +42,8 @@ class Aftermath:
 
 @pytest.fixture(scope="module")
 def aftermath(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
-    """One storm of more than 200,000 rows, and four who read beside it: the journey by time and by id, the two rules."""
+    """One storm of more than 200,000 rows, and four who read beside it: the journey by time and by id, the two rules.
+    """
     start = datetime.now(UTC)
     grids = {"time": Seconds(start), "id": Seconds(start, timedelta(seconds=2))}
     with postgres_server.database("storm") as url, pytest.MonkeyPatch.context() as patch:

@@ -160,7 +160,7 @@ def test_what_no_type_can_carry(trial: Trial, source: Session, kind: str, text: 
         assert [row["odd"] for row in read(reader, trial.files(form))] == [text]
 
 
-@pytest.mark.parametrize(("kind", "text"), [("text", ""), ("text", "x"), ("integer", "1"), ("bytea", "")])
+@pytest.mark.parametrize(("kind", "text"), [("text", ""), ("integer", "1"), ("bytea", "")])
 def test_an_only_column(trial: Trial, source: Session, kind: str, text: str) -> None:
     """A CSV of one column has a line for every row that no reader skips, also where the value is NULL or empty."""
     make(source, {"only": kind})
@@ -185,7 +185,7 @@ TABLES = st.lists(st.tuples(*(st.none() | each for each in (CELLS, CELLS, NUMBER
 
 
 @given(rows=TABLES)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_table_survives(trial: Trial, source: Session, rows: list[tuple[Any, ...]]) -> None:
     """Random tables of texts, decimals and times read back equal from every format."""
     names = {"one": "text", "two": "text", "number": "numeric(38,4)", "moment": "timestamp"}

@@ -1,6 +1,7 @@
 """A project of a test's own: its folder of YAML, its home and ledger, its runs, and the files that they delivered.
 
-Everything goes through the product's own doors (Project, Home, Journey). What a file's bytes mean is read in readers.py.
+Everything goes through the product's own doors (Project, Home, Journey). What a file's bytes mean is read in
+readers.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What goes wrong on an ordinary day: one clear message each, nothing delivered, nothing lost, and the next run goes on."""
+"""What goes wrong on an ordinary day: one clear message each, nothing delivered, nothing lost, and the next run goes
+on.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ def small(tmp_path: Path) -> Small:
 
 
 def test_a_first_export_from_nothing(tmp_path: Path) -> None:
-    """In processes of their own: init, check, list, preview, plan, run, history, verify: each does what it says and ends with 0."""
+    """In processes of their own: init, check, list, preview, plan, run, history, verify: each does what it says and
+    ends with 0.
+    """
     small = Small.make(tmp_path)
     assert "made the ledger" in small.process("init").stdout
     assert "there already" in small.process("init").stdout
@@ -137,7 +139,8 @@ def test_no_ledger_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_lost_ledger_stops_instead_of_starting_from_zero(small: Small) -> None:
-    """The spool remembers that there was one; the control: a fresh one would have delivered the window a second time."""
+    """The spool remembers that there was one; the control: a fresh one would have delivered the window a second time.
+    """
     small.outgate("run", "sales", "--partition", day(0))
     for file in (small.root / ".outgate").glob("ledger.db*"):
         file.unlink()

@@ -89,3 +89,13 @@ def test_the_exports_lock_ends_with_its_time(ledger: Ledger) -> None:
         dead.__exit__(None, None, None)
         with pytest.raises(ConnectorError), ledger.export_lock("events", "third", LONG, NOW):
             pytest.fail("two holders")
+
+
+def test_the_lock_of_a_dead_worker_is_free_at_once(ledger: Ledger) -> None:
+    """Its five minutes are not waited for where it is known to be gone."""
+    held = ledger.export_lock("events", "gone", LONG)
+    held.__enter__()
+    with pytest.raises(ConnectorError), ledger.export_lock("events", "rival", LONG, NOW):
+        pass
+    with ledger.export_lock("events", "rival", LONG, NOW, dead=lambda owner: owner == "gone") as fence:
+        assert fence == 2

@@ -1,0 +1,133 @@
+"""One million rows from PostgreSQL to files, against the limit (psql's COPY to nowhere), COPY through gzip, and dlt.
+
+Contenders run interleaved, each in a process of its own, and each must have delivered every row. Ratios are to the
+limit of the same round. `--million 1`, `--rounds 3`, `--without dlt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Broken, Measured, interleaved, measured, spread, table
+from bench.project import EXPORT, REPOSITORY, Bench, postgres, scratch
+from bench.rows import COLUMNS, into_postgres, key
+from tests.servers.postgres import running_postgres
+
+LIMIT = "psql COPY > /dev/null"
+PEERS = REPOSITORY / ".cache/bench/dlt"
+PACKAGES = ("dlt[parquet]==1.31.0", "sqlalchemy", "psycopg2-binary", "pyarrow", "connectorx")
+FORMATS = ("csv.gz", "ndjson.gz", "parquet")
+Contender = Callable[[int], Measured]
+
+
+def main() -> int:
+    """Measure and print; nothing here can fail but a contender."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--million", type=float, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--without", nargs="*", default=[], choices=["dlt"])
+    chosen = parser.parse_args()
+    rows = int(chosen.million * 1_000_000)
+    with scratch("speed") as folder, running_postgres(folder / "server") as server, server.database("bench") as url:
+        into_postgres(server, "bench", [rows])
+        contenders = _contenders(folder, url, rows, dlt="dlt" not in chosen.without)
+        found = interleaved(contenders, chosen.rounds)
+        sizes = {name: _size(folder / name) for name in contenders}
+    _report(found, sizes, rows)
+    return 0
+
+
+def _contenders(folder: Path, url: str, rows: int, *, dlt: bool) -> dict[str, Contender]:
+    """By name; the folder of what one delivers has its name."""
+    made: dict[str, Contender] = {
+        LIMIT: partial(_shell, folder / LIMIT, url, "> /dev/null"),
+        "psql COPY | gzip -1": partial(_shell, folder / "psql COPY | gzip -1", url, "| gzip -1 > rows.csv.gz"),
+    }
+    for form in FORMATS:
+        made[f"journey, {form}"] = partial(_journey, folder / f"journey, {form}", postgres(url), form, rows)
+    made["outgate run, csv.gz"] = partial(_command, folder / "outgate run, csv.gz", postgres(url), rows)
+    if dlt and _installed():
+        for form, backend in (("csv", "pyarrow"), ("csv", "connectorx"), ("parquet", "connectorx")):
+            name = f"dlt {backend}, {form}"
+            made[name] = partial(_dlt, folder / name, url, form, backend)
+    return made
+
+
+def _shell(folder: Path, url: str, rest: str, _round: int) -> Measured:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    copy = shlex.quote(f"COPY (SELECT {COLUMNS} FROM rows) TO STDOUT (FORMAT csv, HEADER)")
+    return measured(["/bin/sh", "-c", f"psql -q -c {copy} {shlex.quote(url)} {rest}"], folder)
+
+
+def _journey(folder: Path, source: Mapping[str, Any], form: str, rows: int, _round: int) -> Measured:
+    bench = Bench.of(folder, source, (form,))
+    got = bench.journey(key(0))
+    _all_there(bench, rows)
+    return got
+
+
+def _command(folder: Path, source: Mapping[str, Any], rows: int, _round: int) -> Measured:
+    bench = Bench.of(folder, source, ("csv.gz",))
+    got = bench.command("run", EXPORT, "--partition", key(0))
+    _all_there(bench, rows)
+    return got
+
+
+def _all_there(bench: Bench, rows: int) -> None:
+    ledger, _ = bench.home.open()
+    record = ledger.window(EXPORT, key(0))
+    ledger.close()
+    if record is None or record.state != "done" or record.rows != rows:
+        raise Broken(f"{bench.folder}: expected {rows} rows, the ledger has {record}")
+
+
+def _installed() -> bool:
+    """Make the peer's own virtualenv, once; False, with a word, where it cannot be had."""
+    python = PEERS / "bin/python"
+    if python.exists():
+        return True
+    uv = str(Path(sys.executable).parent / "uv")
+    try:
+        subprocess.run([uv, "venv", "--quiet", str(PEERS)], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *PACKAGES], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(PEERS, ignore_errors=True)
+        print(f"without dlt: it cannot be installed here ({error})")
+        return False
+    return True
+
+
+def _dlt(folder: Path, url: str, form: str, backend: str, _round: int) -> Measured:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    command = [str(PEERS / "bin/python"), str(REPOSITORY / "bench/peer_dlt.py"), url, str(folder), form, backend]
+    return measured(command, folder, {"HOME": str(folder)})
+
+
+def _size(folder: Path) -> int:
+    files = (path for path in folder.rglob("*") if path.is_file() and "row" in path.name + path.parent.name)
+    kept = [path for path in files if path.suffix in {".gz", ".parquet", ".csv"} and ".outgate" not in path.parts]
+    return sum(path.stat().st_size for path in kept)
+
+
+def _report(found: Mapping[str, Sequence[Measured]], sizes: Mapping[str, int], rows: int) -> None:
+    base = [each.wall for each in found[LIMIT]]
+    head = ("contender", "x the limit, wall", "wall s", "CPU s", "peak MB", "MB")
+    table(head, [
+        (name, spread([each.wall / one for each, one in zip(got, base, strict=True)]),
+         spread([each.wall for each in got], ".1f"), spread([each.cpu for each in got], ".1f"),
+         f"{max(each.peak for each in got) / 1e6:.0f}", f"{sizes[name] / 1e6:.0f}" if sizes[name] else "")
+        for name, got in found.items()
+    ])  # fmt: skip
+    rate = rows / statistics.median([each.wall for each in found["journey, csv.gz"]])
+    print(f"{rows:,} rows, journey to csv.gz: {rate:,.0f} rows a second")

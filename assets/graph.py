@@ -65,7 +65,7 @@ def assets_of(
         pool=pool,
         required_resource_keys={export.source.connector, *(delivery.to for delivery in export.deliver)},
     )  # fmt: skip
-    def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult]:
+    def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult[None]]:
         outcomes = []
         try:
             for outcome in _journey(context, config, prepare(declared, reporter())).run(list(context.partition_keys)):

@@ -124,8 +124,7 @@ def roomier(missed: Scenario) -> Iterator[Scenario]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be played: all singles (`each` passing of them), and so many pairs; or so many moments of a control.
-    """
+    """What is to be played: all singles (`each` passing of them), and so many pairs; or so many moments of a control."""
 
     seed: int = 1
     each: bool = False

@@ -9,8 +9,7 @@ from tests.servers.missing import apt_install, give_up
 
 
 def test_a_fault_at_a_system_call_loses_nothing() -> None:
-    """A kill leaves what a rerun can finish; an error ends in a message, never a traceback, and then so does a rerun.
-    """
+    """A kill leaves what a rerun can finish; an error ends in a message, never a traceback, and then so does a rerun."""
     if shutil.which("strace") is None and not apt_install("strace"):
         give_up("strace", "it is not installed, and apt cannot install it")
     found = play("syscalls", "--kills", "5", "--errors", "5")

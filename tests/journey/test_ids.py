@@ -98,8 +98,7 @@ def test_a_skipped_key_is_empty(rows: Trial, source: Session) -> None:
 
 
 def test_a_retry_reuses_the_range(rows: Trial, source: Session) -> None:
-    """An attempt that failed after the range was fixed is retried over that range; what came since is the next key's.
-    """
+    """An attempt that failed after the range was fixed is retried over that range; what came since is the next key's."""
     (outcome,) = rows.run(DAYS[0], reporter=Broken())
     assert not outcome.good
     source.execute(MORE, [5])

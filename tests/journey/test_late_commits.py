@@ -42,8 +42,7 @@ class Aftermath:
 
 @pytest.fixture(scope="module")
 def aftermath(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
-    """One storm of more than 200,000 rows, and four who read beside it: the journey by time and by id, the two rules.
-    """
+    """One storm of more than 200,000 rows, and four who read beside it: the journey by time and by id, the two rules."""
     start = datetime.now(UTC)
     grids = {"time": Seconds(start), "id": Seconds(start, timedelta(seconds=2))}
     with postgres_server.database("storm") as url, pytest.MonkeyPatch.context() as patch:

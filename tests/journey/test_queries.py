@@ -118,6 +118,22 @@ def test_transform_polars(rows: Trial) -> None:
 
 
 @pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('/etc/passwd', columns = {'line': 'VARCHAR'}, sep = '~')",
+        "SELECT * FROM glob('/etc/*')",
+    ],
+)
+def test_a_transform_sees_no_other_file(rows: Trial, sql: str) -> None:
+    """`transform.sql` cannot read a file of the machine: the window fails and nothing is delivered."""
+    rows.declare({"table": "rows", "cursor": BY_TIME}, transform={"sql": sql})
+    (outcome,) = rows.run(DAYS[0])
+    assert (outcome.state, rows.files("parquet")) == ("failed", [])
+    assert "disabled by configuration" in outcome.detail
+
+
+@pytest.mark.parametrize(
     ("transform", "words"),
     [
         ({"sql": "SELECT nothing FROM extract"}, "nothing"),

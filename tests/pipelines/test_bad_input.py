@@ -158,7 +158,10 @@ def tiny_disk(small: Small) -> Iterator[Path]:
     """A file system of 64 KiB as destination."""
     folder = small.root / "out"
     folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False).returncode
+    ):
         pytest.skip("a disk can only be made full here by root with the right to mount")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -167,7 +170,9 @@ def tiny_disk(small: Small) -> Iterator[Path]:
 def test_a_full_disk(small: Small, tiny_disk: Path) -> None:
     """Said as such; once there is room the same sealed bytes arrive."""
     (tiny_disk / "ballast").write_bytes(b"x" * 60_000)
-    small.sql("INSERT INTO sales SELECT 1000 + i, timestamptz '2026-01-01 01:00:00Z', repeat('y', 100), 1 FROM range(500) r(i)")
+    small.sql(
+        "INSERT INTO sales SELECT 1000 + i, timestamptz '2026-01-01 01:00:00Z', repeat('y', 100), 1 FROM range(500) r(i)"
+    )
     ended = run(small)
     assert ended.returncode == 1
     assert "No space left on device" in ended.stderr

@@ -112,7 +112,11 @@ def tmp_file(small: Small) -> Path:
     [
         (["run", "sale"], 2, "there is no export 'sale'; declared are: sales"),
         (["run", "sales", "--partition", "2026-02-31"], 2, "'2026-02-31' is no partition"),
-        (["run", "sales", "--partition", "2025-12-31"], 2, "partition '2025-12-31' is before the first one, '2026-01-01'"),
+        (
+            ["run", "sales", "--partition", "2025-12-31"],
+            2,
+            "partition '2025-12-31' is before the first one, '2026-01-01'",
+        ),
         (["backfill", "sales", "--from", day(3), "--to", day(1)], 2, "is after"),
         (["backfill", "sales"], 2, "Missing option '--from'"),
         (["runn"], 2, "No such command 'runn'"),
@@ -139,8 +143,7 @@ def test_no_ledger_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_lost_ledger_stops_instead_of_starting_from_zero(small: Small) -> None:
-    """The spool remembers that there was one; the control: a fresh one would have delivered the window a second time.
-    """
+    """The spool remembers that there was one; the control: a fresh one would have delivered the window a second time."""
     small.outgate("run", "sales", "--partition", day(0))
     for file in (small.root / ".outgate").glob("ledger.db*"):
         file.unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
@@ -19,7 +19,7 @@ from assets.outcome import Outcome, Reporter, masked_preview
 from assets.plan import Plan, grid_of
 from assets.readings import Readings
 from assets.seal import seal
-from assets.transform import engine, shape
+from assets.transform import shape
 from assets.windows import Window
 from resources.failpoint import reach
 from resources.ledger import Acquired, Lease, Ledger, WindowSpec
@@ -65,6 +65,7 @@ class Journey:
             readings = Readings(
                 self.make_plan, self.ledger, folder, self.reporter, self.owner, again=self.again is not None
             )
+            stack.enter_context(closing(readings))
             for number, window in enumerate(windows):
                 self.reporter.window(window.key, number, len(windows))
                 outcome = self._drive(window, windows[number + 1 :], readings)
@@ -129,7 +130,7 @@ class Journey:
 
     def _seal(self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings) -> str:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
-        with engine(reading.path.parent) as connection:
+        with readings.engine(reading) as connection:
             shaped = shape(connection, plan, reading, window, ids)
             seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store)
             return masked_preview(shaped, plan.export)
@@ -155,7 +156,7 @@ class Journey:
         Loading(
             self._store(delivery.connector), self.ledger, self.spool, lease,
             lambda: next(each for each in self._record(key).deliveries if each.name == delivery.name),
-            bool(declared and declared.collects), self.reporter.sent,
+            bool(declared and declared.collects), self.declared.export.mode == "snapshot", self.reporter.sent,
         ).run()  # fmt: skip
 
     def _store(self, name: str) -> Store:

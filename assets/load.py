@@ -32,6 +32,8 @@ class Loading:
     lease: Lease
     record: Record
     collects: bool
+    replaces: bool
+    """Whether a newer window may take the place of an older one's files: so it is with snapshots of one name."""
     progress: Callable[[int, int], None]
 
     def run(self) -> None:
@@ -111,7 +113,7 @@ class Loading:
         """What may be replaced: only what the ledger knows to be our own."""
         if there is None:
             return None
-        known = self.ledger.written(delivery.connector, artifact.name)
+        known = self.ledger.written(self.lease, delivery.name, artifact.name, any_window=self.replaces)
         return there.sha256 if there.sha256 in known else None
 
     def _verify(self, delivery: Delivery) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.extract import Ids, Reading, read, refuse_changes
 from assets.horizon import Horizon, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan
+from assets.transform import engine
 from assets.windows import Window
 from resources.failpoint import reach
 from resources.ledger import Lease, Ledger
@@ -23,6 +26,9 @@ from resources.owner import is_dead
 from spec.base import seconds
 from spec.errors import DeclarationError, NotYet
 from spec.source import IdCursor
+
+if TYPE_CHECKING:
+    import duckdb
 
 UNREAD = frozenset({"planned", "held", "failed"})
 
@@ -47,6 +53,8 @@ class Readings:
         self._reading: Reading | None = None
         self._deadline: float | None = None
         self._number = 0
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._engines = ExitStack()
 
     @property
     def plan(self) -> Plan:
@@ -77,6 +85,24 @@ class Readings:
             refuse_changes(self._ledger.last_fingerprint(plan.export.export), reading, plan.declared)
         return plan, reading, ids
 
+    @contextmanager
+    def engine(self, reading: Reading) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The DuckDB that shapes a reading's windows: started once, and anew after an error or a `transform`."""
+        if self._engine is None:
+            self._engine = self._engines.enter_context(engine(reading.path.parent))
+        good = False
+        try:
+            yield self._engine
+            good = self.plan.export.transform is None  # its table would stay in memory
+        finally:
+            if not good:
+                self.close()
+
+    def close(self) -> None:
+        """Stop the DuckDB."""
+        self._engine = None
+        self._engines.close()
+
     def _covers(self, window: Window) -> bool:
         return self._span is not None and self._span.lo <= window.lo and window.hi <= self._span.hi
 
@@ -99,6 +125,7 @@ class Readings:
         return Window(window.key, window.lo, last.hi)
 
     def _read(self, plan: Plan, span: Window, ids: Ids | None, horizon: Horizon) -> None:
+        self.close()
         if self._reading is not None:
             shutil.rmtree(self._reading.path.parent, ignore_errors=True)
         self._span = self._reading = None

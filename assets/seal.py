@@ -31,6 +31,7 @@ from spec.template import WINDOW, render, variables
 
 MANIFEST = "_manifest.json"
 DONE = ".DONE"
+MINUTES = len("2024-01-31-14:00")
 
 
 def seal(
@@ -72,9 +73,11 @@ def path_values(plan: Plan, window: Window, generation: int) -> dict[str, object
     """What the variables of a path stand for, but for those of the single part."""
     local = window.lo.astimezone(ZoneInfo(plan.export.partitions.timezone))
     tenant = plan.export.source.tenant
+    again = window.key[MINUTES:]  # the offset, where an hour comes twice
     return {
         "export": plan.export.export, "partition": window.key, "timezone": plan.export.partitions.timezone,
-        "date": f"{local:%Y-%m-%d}", "time": f"{local:%H%M%S}", "datetime": f"{local:%Y%m%d_%H%M%S}",
+        "date": f"{local:%Y-%m-%d}", "time": f"{local:%H%M%S}{again}",
+        "datetime": f"{local:%Y%m%d_%H%M%S}{again}",
         "tenant": tenant.equals if tenant else "all", "generation": generation,
     }  # fmt: skip
 
@@ -128,9 +131,7 @@ def _beside(
     *,
     manifest: bool,
 ) -> list[Artifact]:
-    """The manifest and the done file, sealed like parts. The manifest is always kept in the spool's folder and
-    ledger.
-    """
+    """The manifest and the done file, sealed like parts."""
     data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     found: list[Artifact] = []
     wanted: list[tuple[Kind, str, bytes]] = [("manifest", MANIFEST, data)] * manifest
@@ -155,9 +156,13 @@ def _beside(
 
 
 def _aside(plan: Plan, delivery: Delivery, part: str, name: str) -> str:
-    """In the folder of the parts, when that folder is the window's own; else with the first part's name before it."""
+    """In the folder of the parts when that is this window's and delivery's own; else named after the first part."""
     folder, _, file = part.rpartition("/")
     template = delivery.path.rpartition("/")[0]
-    own = bool(variables(template) & WINDOW) and ("export" in variables(template) or plan.export.export in template)
+    shared = (
+        sum((other.to, other.path.rpartition("/")[0]) == (delivery.to, template) for other in plan.export.deliver) > 1
+    )
+    named = "export" in variables(template) or plan.export.export in template
+    own = bool(variables(template) & WINDOW) and named and not shared
     prefix = f"{folder}/" if folder else ""
-    return f"{prefix}{name}" if own else f"{prefix}{file.partition('.')[0]}{name}"
+    return f"{prefix}{name}" if own else f"{prefix}{file}{name}"

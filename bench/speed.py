@@ -7,6 +7,7 @@ limit of the same round. `--million 1`, `--rounds 3`, `--without dlt`.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import shutil
 import statistics
@@ -24,7 +25,7 @@ from tests.servers.postgres import running_postgres
 
 LIMIT = "psql COPY > /dev/null"
 PEERS = REPOSITORY / ".cache/bench/dlt"
-PACKAGES = ("dlt[parquet]==1.31.0", "sqlalchemy", "psycopg2-binary", "pyarrow", "connectorx")
+PACKAGES = ("dlt[parquet]==1.31.0", "sqlalchemy", "psycopg[binary]", "pyarrow", "connectorx")
 FORMATS = ("csv.gz", "ndjson.gz", "parquet")
 Contender = Callable[[int], Measured]
 
@@ -41,25 +42,29 @@ def main() -> int:
         into_postgres(server, "bench", [rows])
         contenders = _contenders(folder, url, rows, dlt="dlt" not in chosen.without)
         found = interleaved(contenders, chosen.rounds)
-        sizes = {name: _size(folder / name) for name in contenders}
+        sizes = {name: _size(folder / _slug(name)) for name in contenders}
     _report(found, sizes, rows)
     return 0
 
 
 def _contenders(folder: Path, url: str, rows: int, *, dlt: bool) -> dict[str, Contender]:
-    """By name; the folder of what one delivers has its name."""
+    """By name; what one delivers lies in the folder of its slug."""
     made: dict[str, Contender] = {
-        LIMIT: partial(_shell, folder / LIMIT, url, "> /dev/null"),
-        "psql COPY | gzip -1": partial(_shell, folder / "psql COPY | gzip -1", url, "| gzip -1 > rows.csv.gz"),
+        LIMIT: partial(_shell, folder / _slug(LIMIT), url, "> /dev/null"),
+        "psql COPY | gzip -1": partial(_shell, folder / _slug("psql COPY | gzip -1"), url, "| gzip -1 > rows.csv.gz"),
     }
     for form in FORMATS:
-        made[f"journey, {form}"] = partial(_journey, folder / f"journey, {form}", postgres(url), form, rows)
-    made["outgate run, csv.gz"] = partial(_command, folder / "outgate run, csv.gz", postgres(url), rows)
+        made[f"journey, {form}"] = partial(_journey, folder / _slug(f"journey, {form}"), postgres(url), form, rows)
+    made["outgate run, csv.gz"] = partial(_command, folder / _slug("outgate run, csv.gz"), postgres(url), rows)
     if dlt and _installed():
         for form, backend in (("csv", "pyarrow"), ("csv", "connectorx"), ("parquet", "connectorx")):
             name = f"dlt {backend}, {form}"
-            made[name] = partial(_dlt, folder / name, url, form, backend)
+            made[name] = partial(_dlt, folder / _slug(name), url, form, backend)
     return made
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "-", name)
 
 
 def _shell(folder: Path, url: str, rest: str, _round: int) -> Measured:

@@ -44,7 +44,7 @@ def wrap(clock: Clock) -> None:
     clock.function(pipelines.runs, "launch", DAGSTER)
     clock.function(assets.graph, "_log", "dagster: events of a window")
     clock.function(assets.readings, "read", "extract: Parquet into the spool")
-    clock.context(assets.journey, "engine", "transform: DuckDB's start and end")
+    clock.context(assets.readings, "engine", "transform: DuckDB's start and end")
     clock.function(assets.journey, "shape", "transform: shape")
     clock.function(assets.seal, "write", "transform: parts written")
     clock.function(assets.journey, "masked_preview", "transform: preview")

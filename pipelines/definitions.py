@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from pipelines.project import Project
 from schedules.calendars import schedule_of
 from spec.reading import Declared
 
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")  # whatever instance the definitions are loaded into
 warnings.filterwarnings("ignore", category=dg.BetaWarning)  # backfill_policy is one, per asset
 
 

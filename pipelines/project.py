@@ -104,15 +104,14 @@ class Project:
         found[name] = declared
 
     def get(self, name: str) -> Declared:
-        """The export of that name. Raises DeclarationError saying which there are."""
-        if name in self.exports:
-            return self.exports[name]
-        said = [
-            problem for problem in self.problems if f"/{name}.yaml:" in problem or problem.startswith(f"{name}.yaml:")
-        ]
-        raise DeclarationError(
-            *(said or [f"there is no export {name!r}; declared are: {', '.join(self.exports) or 'none'}"])
-        )
+        """The export of that name. Raises DeclarationError with what is wrong with it, or saying which there are."""
+        declared = self.exports.get(name)
+        files = {declared.document.name} if declared else {f"{name}.yaml", self._short(self.folder / f"{name}.yaml")}
+        said = [problem for problem in self.problems if problem.split(":")[0] in files]
+        if declared and not said:
+            return declared
+        known = ", ".join(self.exports) or "none"
+        raise DeclarationError(*(said or [f"there is no export {name!r}; declared are: {known}"]))
 
     def _with_defaults(self, document: Document) -> Document:
         data = dict(document.data)
@@ -244,8 +243,7 @@ def _collisions(exports: Iterable[Declared]) -> list[str]:
             path = delivery.path.replace("{export}", declared.export.export).strip("/")
             place = declared.where("deliver", number, "path")
             if other := seen.get((delivery.to, path)):
-                problems.append(
-                    f"{place}: {other} delivers to the same path of {delivery.to!r}; give one of them another path"
-                )
+                said = f"to the same path of {delivery.to!r}; give one of them another path"
+                problems += [f"{place}: {other} delivers {said}", f"{other}: {place} delivers {said}"]
             seen[delivery.to, path] = place
     return problems

@@ -4,8 +4,11 @@ them.
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.outcome import Outcome
@@ -28,7 +31,7 @@ def instance_of(home: Home, project: Project) -> Iterator[dg.DagsterInstance]:
     from dagster._core.instance.ref import InstanceRef
 
     home.dagster.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings = project.root if (project.root / "dagster.yaml").is_file() else home.dagster
+    settings = project.root if (project.root / "dagster.yaml").is_file() else Path(__file__).parents[1]
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), config_dir=str(settings))) as instance:
         yield instance
 
@@ -45,13 +48,32 @@ def launch(
     tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
     with instance_of(home, project) as instance:
         for chunk in chunks:
-            before = len(bars.outcomes)
-            result = job.execute_in_process(
-                instance=instance, tags=tags | {START: chunk[0], END: chunk[-1]}, raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )  # fmt: skip
+            before, run_id = len(bars.outcomes), str(uuid.uuid4())
+            with _kept_open(instance, run_id):
+                result = job.execute_in_process(
+                    instance=instance, tags=tags | {START: chunk[0], END: chunk[-1]}, raise_on_error=False,
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}, run_id=run_id,
+                )  # fmt: skip
             _nothing_lost(result, chunk, bars.outcomes[before:])
     return len(chunks)
+
+
+@contextmanager
+def _kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Keep Dagster's SQLite event logs open for a run: it opens and closes them several times an event, and SQLite
+    folds its write-ahead log away, with three flushes of the disk, whenever the last connection closes.
+    """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    storage = instance.event_log_storage
+    with ExitStack() as stack:
+        if isinstance(storage, SqliteEventLogStorage):
+            with storage.run_connection(run_id):
+                pass  # now the file of the run is there
+            for shard in ("index", run_id):
+                kept = stack.enter_context(closing(sqlite3.connect(storage.path_for_shard(shard))))
+                kept.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        yield
 
 
 def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:

@@ -35,7 +35,7 @@ class IdCursor(Model):
     key: Identifier | None = None
     start: int | None = None
     stamped_by: StampedBy = "application"
-    nulls: Literal["error", "include", "exclude"] = "error"
+    nulls: Literal["error", "exclude"] = "error"
     lag: Duration = "5m"
     wait: Duration = "10m"
 

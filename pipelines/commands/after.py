@@ -59,8 +59,9 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     done = [window for window in windows if window is not None]
     if partition and not done:
         raise DeclarationError(f"{export} has no window {partition!r} in the ledger")
+    newest = _newest_writers(ledger.windows(export))
     rows = [
-        _verified(project, window, delivery)
+        _verified(project, window, delivery, newest)
         for window in done
         for delivery in window.deliveries
         if delivery.reached == "done"
@@ -72,12 +73,28 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     raise SystemExit(1 if bad else 0)
 
 
-def _verified(project: Project, window: Window, delivery: Delivery) -> dict[str, Any]:
+def _newest_writers(windows: list[Window]) -> dict[tuple[str, str], int]:
+    """Which window wrote each name last: snapshots may share one, and an older one's file is not there any more."""
+    ended = sorted((window for window in windows if window.finished_at), key=lambda window: str(window.finished_at))
+    found = [
+        (window.id, delivery.name, one.name)
+        for window in ended
+        for delivery in window.deliveries
+        for one in delivery.artifacts
+    ]
+    return {(delivery, name): window for window, delivery, name in found}
+
+
+def _verified(
+    project: Project, window: Window, delivery: Delivery, newest: dict[tuple[str, str], int]
+) -> dict[str, Any]:
     store = project.connectors.get(delivery.connector)
     wrong = []
     if not isinstance(store, Store):
         raise DeclarationError(f"connector {delivery.connector!r} does not keep files any more")
     for artifact in delivery.artifacts:
+        if newest.get((delivery.name, artifact.name), window.id) != window.id:
+            continue
         try:
             there = store.stat(artifact.name)
         except ConnectorError as error:

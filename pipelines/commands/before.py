@@ -59,7 +59,7 @@ def _preview(plan: Plan, window: Window) -> dict[str, Any]:
 
             ids = Ids(
                 None if cursor.start is None else cursor.start - 1,
-                plan.database.newest(plan.relation.tree, cursor.column),
+                plan.database.newest(plan.relation.between(None, None), cursor.column),
             )
         reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
         with engine(folder) as connection:

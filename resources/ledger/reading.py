@@ -94,13 +94,16 @@ class Reading(Transactions):
         with self.read() as conn:
             return gather(conn, and_(True, *wanted))
 
-    def written(self, connector: str, name: str) -> frozenset[str]:
-        """The sha256 of everything that any export ever sealed for `name` at `connector`.
+    def written(self, lease: Lease, delivery_name: str, name: str, *, any_window: bool) -> frozenset[str]:
+        """The sha256 of everything that this delivery ever sealed for `name`, in this window or, if asked, in any.
 
-        What stands there with one of these is ours, however far the attempt got that put it there.
+        What stands there with one of these is ours, however far the attempt got that put it there. The files of
+        another export, delivery or (unless asked) window are not: they are not to be replaced.
         """
-        query = select(artifact.c.sha256).join(delivery)
-        query = query.where(delivery.c.connector == connector, artifact.c.name == name)
+        mine = [window.c.export == lease.export, delivery.c.name == delivery_name, artifact.c.name == name]
+        mine += [] if any_window else [window.c.partition == lease.partition]
+        query = select(artifact.c.sha256).join(delivery, artifact.c.delivery_id == delivery.c.id)
+        query = query.join(window, delivery.c.window_id == window.c.id).where(*mine)
         with self.read() as conn:
             return frozenset(conn.execute(query).scalars())
 

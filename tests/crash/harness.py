@@ -74,7 +74,7 @@ class Stage:
         self._alone(lambda _: self._write())
         self._templates[False].become(self.place)
         self.place.show(self._file(True, 0))
-        self._alone(lambda send: self.run(Course(COURSES["all"].delivered), 0, None, send))
+        self._alone(lambda send: self.run(Course(COURSES["all"].delivered), None, send))
         self._templates[True].become(self.place)
 
     def _write(self) -> None:
@@ -103,11 +103,11 @@ class Stage:
         delivered = bool(course.delivered)
         return check(self.place.root, course, self._versions[delivered], int(delivered))
 
-    def run(self, course: Course, attempt: int, hook: Hook | None, send: Send) -> None:
+    def run(self, course: Course, hook: Hook | None, send: Send) -> None:
         """In a child: be a worker; sends one list (export, key, state, detail) a window."""
         if hook:
             watch(hook)
-        for outcome in drive(self.place, course, attempt):
+        for outcome in drive(self.place, course):
             send([outcome.export, outcome.key, outcome.state, outcome.detail])
 
     def passed(self, course: Course, patch: Patch | None = None) -> list[str]:
@@ -117,7 +117,7 @@ class Stage:
             if patch:
                 patch()
             passed: list[str] = []
-            self.run(course, 0, passed.append, lambda _: None)
+            self.run(course, passed.append, lambda _: None)
             send(passed)
 
         self.begin(course)
@@ -143,7 +143,7 @@ class Stage:
         hooks: list[Hook | None] = [*map(killer, scenario.kills), None]
         for attempt, hook in enumerate(hooks):
             self.show(course, attempt)
-            code, sent = self.attempt(course, attempt, hook, patch)
+            code, sent = self.attempt(course, hook, patch)
             result.struck += code == -signal.SIGKILL
             if code != -signal.SIGKILL and (code or any(state != "done" for _, _, state, _ in sent)):
                 result.verdict.problems.append(f"attempt {attempt + 1} ended with {code}: {sent}")
@@ -152,12 +152,12 @@ class Stage:
         result.verdict.problems += problems
         return result
 
-    def attempt(self, course: Course, number: int, hook: Hook | None = None, patch: Patch | None = None) -> Ended:
+    def attempt(self, course: Course, hook: Hook | None = None, patch: Patch | None = None) -> Ended:
         """Let a worker of its own run a course."""
 
         def work(send: Send) -> None:
             if patch:
                 patch()
-            self.run(course, number, hook, send)
+            self.run(course, hook, send)
 
         return zygote.fork(work).end()

@@ -16,7 +16,6 @@ from assets.journey import Journey
 from pipelines.home import Home
 from pipelines.project import Project
 from resources.ledger import Ledger
-from resources.ledger.engine import Clock, process_clock
 from resources.spool import Spool
 
 CONNECTORS = """\
@@ -88,9 +87,9 @@ class Place:
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.copytree(template.root, self.root, copy_function=shutil.copyfile)
 
-    def open(self, clock: Clock = process_clock) -> Ledger:
+    def open(self) -> Ledger:
         """The ledger. Raises LedgerError."""
-        return Ledger.open(self.home.ledger_url, self.home.spool_folder, clock=clock)
+        return Ledger.open(self.home.ledger_url, self.home.spool_folder)
 
     def journey(self, export: str, ledger: Ledger, **more: Any) -> Journey:
         """One run of an export, as the command line would make it."""

@@ -103,7 +103,7 @@ def play(stage: Stage, fault: Fault, counts: Faults) -> None:
     problems += [f"a traceback: {ended.stderr}"] * ("Traceback" in ended.stderr)
     problems += ["it failed without a word"] * (ended.returncode == 1 and not ended.stderr.strip())
     stage.show(ONE, 1)
-    code, sent = stage.attempt(ONE, 1)
+    code, sent = stage.attempt(ONE)
     problems += [f"the rerun ended with {code}: {sent}"] * (
         code != 0 or any(state != "done" for _, _, state, _ in sent)
     )

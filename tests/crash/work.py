@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from spec.errors import OutgateError
 from tests.crash.project import Place
 
 Hook = Callable[[str], None]
-LOCK_LIFE = timedelta(minutes=6)
 ROWS_A_PART = 8
 
 
@@ -71,14 +69,10 @@ def _full(writing: parts._Parts, _file: parts.Hashing, _piece: object) -> bool:
     return writing._form.part_bytes is not None and writing._rows >= ROWS_A_PART
 
 
-def drive(place: Place, course: Course, attempt: int = 0, **more: Any) -> Iterator[Outcome]:
-    """Run the steps of a course in this process, as its attempt of that number; `more` goes to the journeys."""
+def drive(place: Place, course: Course, **more: Any) -> Iterator[Outcome]:
+    """Run the steps of a course in this process; `more` goes to the journeys."""
     for step in course.steps:
-        with ExitStack() as stack:
-            # An export's lock lives five minutes: the restart of a cursor by id comes when it has run out.
-            later = LOCK_LIFE * attempt if step.export == "numbers" else timedelta()
-            ledger = place.open(lambda later=later: datetime.now(UTC) + later)  # type: ignore[misc]
-            stack.callback(ledger.close)
+        with closing(place.open()) as ledger:
             yield from place.journey(step.export, ledger, again=step.again, **more).run(step.keys)
 
 

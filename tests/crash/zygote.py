@@ -72,7 +72,7 @@ def _journey(ledger: Ledger, again: str | None) -> None:
 def _deliver(ledger: Ledger, lease: Lease, name: str) -> None:
     ledger.check(lease)
     ledger.uploaded(lease, name, {(kind, 1): "token" for kind in KIND})
-    ledger.older_generations(lease), ledger.written(name, "name"), ledger.window("warm", "k")
+    ledger.older_generations(lease), ledger.written(lease, name, "name", any_window=True), ledger.window("warm", "k")
     ledger.published(lease, name)
     ledger.close(lease, name, {"rows": 1})
 

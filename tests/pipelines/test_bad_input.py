@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from assets.plan import grid_of
 from tests.small import CONNECTORS, EXPORT, ROWS_A_DAY, Ended, Small, day
 
 
@@ -193,3 +196,60 @@ def test_the_newest_window_that_has_not_ended_is_not_yet(small: Small) -> None:
     assert delivered(small) == []
     small.declare(EXPORT)
     goes_on(small)
+
+
+TWO = """\
+deliver:
+  - to: folder
+    path: "{export}/{partition}/{export}_{partition}.csv"
+    format: {type: csv}
+  - to: folder
+    name: second
+    path: "{export}/{partition}/{export}_{partition}.ndjson"
+    format: {type: ndjson}
+"""
+
+
+def test_two_deliveries_to_one_folder_have_a_manifest_each(small: Small) -> None:
+    """Neither writes over what proves the other."""
+    small.declare(EXPORT[: EXPORT.index("deliver:")] + TWO)
+    assert run(small).returncode == 0
+    names = {path.name for path in delivered(small)}
+    assert len(names) == 4
+    assert "_manifest.json" not in names
+    assert small.outgate("verify", "sales").returncode == 0
+
+
+def test_another_exports_file_is_not_replaced(small: Small) -> None:
+    """Two paths that differ as templates and come to one name: the second is refused, the first stays."""
+    assert run(small).returncode == 0
+    before = [(path.name, path.read_bytes()) for path in delivered(small)]
+    rival = EXPORT.replace("export: sales", "export: rival").replace("deliver:", "fields: [{from: id}]\ndeliver:")
+    same = rival.replace("{export}/{partition}/{export}_", "sales/{partition}/sales_")
+    small.declare(same, "rival")
+    for name in ("sales", "rival"):
+        found = small.outgate("run", name, "--partition", day(1))
+        assert found.returncode == 2
+        assert "to the same path of 'folder'" in found.stderr
+    small.declare(same.replace("{partition}", "{date}"), "rival")
+    ended = small.outgate("run", "rival", "--partition", day(0))
+    assert ended.returncode == 1
+    assert "is there already" in ended.stderr
+    assert [(path.name, path.read_bytes()) for path in delivered(small) if not path.name.endswith(".part")] == before
+
+
+def test_a_newer_snapshot_takes_the_place_of_an_older_one(small: Small) -> None:
+    """One name for all windows is what a partner who replaces everything asks for; the older window is not `changed`."""
+    text = EXPORT.replace("partitions: {every: day", "mode: snapshot\npartitions: {every: hour")
+    small.declare(text.replace("{export}/{partition}/{export}_{partition}.csv", "latest.csv"))
+    hours = grid_of(small.project.get("sales").export)
+    newest = hours.newest(datetime.now(UTC))
+    assert newest is not None
+    older = hours.between("2026-01-01-00:00", newest)[-2]
+    with mock.patch("assets.windows.Grid.newest", return_value=older):
+        [first] = small.journey().run([older])
+    assert first.good, first.detail
+    small.sql("DELETE FROM sales WHERE id > 2")
+    assert small.outgate("run", "sales").returncode == 0
+    assert (small.root / "out/latest.csv").read_text().count("\n") == 4
+    assert small.outgate("verify", "sales").returncode == 0

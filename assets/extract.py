@@ -25,6 +25,7 @@ from resources.databases.base import Column, Query, Snapshot
 from resources.failpoint import reach
 from spec.errors import RowsRefused, SourceChanged
 from spec.reading import Declared
+from spec.source import TimeCursor
 
 Progress = Callable[[int, int], None]
 """Told rows and bytes of each batch."""
@@ -109,9 +110,11 @@ def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
     blank = exp.Is(this=exp.column(cursor.name, quoted=True), expression=exp.null())
     if count := snapshot.count(Query(query.relation, query.columns, (*_tenant(relation), blank))):
         place = declared.where("source", "cursor", "column")
+        ways = ["`nulls: exclude` (leave them out)"]
+        ways += ["`nulls: include` (with the first window)"] if isinstance(source, TimeCursor) else []
         message = (
-            f"{place}: {count} rows have no value in cursor {cursor.name!r}, so they belong to no window; fill them "
-            "in, or say `nulls: exclude` (leave them out) or `nulls: include` (with the first window) in `cursor:`"
+            f"{place}: {count} rows have no value in cursor {cursor.name!r}, so they belong to no window; "
+            f"fill them in, or say {' or '.join(ways)} in `cursor:`"
         )
         raise RowsRefused(message)
 

@@ -24,19 +24,20 @@ _FLOAT = (
     "WHEN {c} > 0 THEN 'Infinity' WHEN {c} < 0 THEN '-Infinity' END"
 )
 _PLAIN = "CAST({c} AS VARCHAR)"
+_LOCAL_TIMES = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
 _JSON = "CAST(to_json({c}) AS VARCHAR)"
 _JSON_TEXT = "CAST(to_json(CAST({c} AS VARCHAR)) AS VARCHAR)"
 _TEXT: Mapping[str, str] = {
     "FLOAT": _FLOAT,
     "DOUBLE": _FLOAT,
-    "TIMESTAMP": "replace(CAST({c} AS VARCHAR), ' ', 'T')",
+    **dict.fromkeys(_LOCAL_TIMES, "replace(CAST({c} AS VARCHAR), ' ', 'T')"),
     "TIMESTAMP WITH TIME ZONE": "replace(CAST(make_timestamp(epoch_us({c})) AS VARCHAR), ' ', 'T') || 'Z'",
     "BLOB": "to_base64({c})",
 }
 _BARE_IN_JSON = frozenset(
     {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 )
-_TIMES = frozenset({"DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
+_TIMES = _LOCAL_TIMES | {"DATE", "TIME", "TIMESTAMP WITH TIME ZONE"}
 _SPELLED = _BARE_IN_JSON | _TIMES | {"FLOAT", "DOUBLE", "HUGEINT", "UUID", "BLOB"}
 """Types whose text has no quote and no line break, and no other character than those of `_ALPHABET`."""
 _ALPHABET = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-.:/=")

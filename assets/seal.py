@@ -115,7 +115,8 @@ def _manifest(
         "export": plan.export.export, "partition": window.key, "generation": lease.generation,
         "delivery": delivery.label,
         "mode": plan.export.mode, "window": span, "timezone": plan.export.partitions.timezone,
-        "horizon": reading.horizon.as_dict(), "ledger": ledger.id, "rows": sum(part.rows for part in parts),
+        "horizon": {"at": reading.horizon.at.isoformat(), "kind": reading.horizon.kind},
+        "ledger": ledger.id, "rows": sum(part.rows for part in parts),
         "columns": [{"name": name, "type": kind} for name, kind in shaped.columns.items()],
         "parts": [{"name": part.name, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256} for part in parts],
     }  # fmt: skip

@@ -187,10 +187,11 @@ def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[
 def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     """A value that a type cannot carry, or a full disk, ends the window with a message; nothing was sent."""
     import duckdb
+    import pyarrow as pa
 
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException) as error:
         text = " ".join(str(error).split())
         message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
         raise OutgateError(message) from None

@@ -59,10 +59,8 @@ class Project:
 
     @classmethod
     def find(cls) -> Project:
-        """The project that the environment names: OUTGATE_PIPELINES, else `pipelines/` here, else beside this file."""
-        here = Path.cwd() / "pipelines"
-        named = os.environ.get("OUTGATE_PIPELINES")
-        folder = Path(named) if named else here if here.is_dir() else Path(__file__).parent
+        """The project that the environment names: OUTGATE_PIPELINES, else `pipelines/` in the current folder."""
+        folder = Path(os.environ.get("OUTGATE_PIPELINES") or "pipelines")
         return cls(folder.absolute(), os.environ.get("OUTGATE_ENV", ""))
 
     @property
@@ -82,7 +80,10 @@ class Project:
         """The exports that could be read, by name; what is wrong with the others is in `problems`."""
         found: dict[str, Declared] = {}
         if not self.folder.is_dir():
-            self.problems.append(f"{self._short(self.folder)}: there is no such folder; `outgate init` makes one")
+            self.problems.append(
+                f"{self._short(self.folder)}: there is no such folder; "
+                "go to the project's folder, or make one with `outgate init`"
+            )
         for path in sorted(self.folder.glob("*.yaml")):
             if path.name.split(".")[0] not in {CONNECTORS, DEFAULTS}:
                 self._collect(path, found)

@@ -155,7 +155,7 @@ def _failure(text: str, path: str, narrowed: tuple[str, ...]) -> ConnectorError 
     said = f"DuckDB {path!r} said {text.partition(chr(10))[0]!r}"
     if narrowed and text.startswith("Conversion Error"):
         way_out = (
-            f"add the column (of {', '.join(narrowed)}) to `source.as_text`, or leave those rows out with a filter"
+            f"add the column (of {', '.join(narrowed)}) to `source.as_text`, or leave those rows out in `source.sql`"
         )
         return RowsRefused(f"{said}: {way_out}")
     retriable, advice = next(((again, advice) for words, again, advice in ADVICE if words in text), (False, ""))

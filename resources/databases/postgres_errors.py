@@ -20,7 +20,7 @@ STATES = {
     "42501": "a privilege is missing: GRANT SELECT on the table and USAGE on its schema to the connector's user",
     "42P01": "check the table's name and the connector's `schema`",
     "3F000": "check the connector's `schema`",
-    "42703": "check the column's name against `outgate fields`",
+    "42703": "check the column's name against the table",
     "57014": "the server ended the statement: see the connector's `statement_timeout`",
     "28": "check `user` and what `password` refers to",
     "3D000": "check `database`",

@@ -43,7 +43,7 @@ def refused(column: Column, found: str) -> RowsRefused:
     """The error for a value that the column's Arrow type cannot carry."""
     return RowsRefused(
         f"column {column.name!r} ({column.declared}) holds {found}, which {column.type} cannot carry: add"
-        f" {column.name!r} to `source.as_text` to deliver the source's own text, or leave those rows out with a filter"
+        f" {column.name!r} to `source.as_text` to deliver the source's own text, or leave the rows out in `source.sql`"
     )
 
 

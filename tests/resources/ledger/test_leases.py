@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.ledger import Lease, Ledger, engine
+from resources.ledger import Lease, Ledger
 from spec.errors import DeclarationError, LeaseLost, LedgerError
 from tests.resources.ledger.conftest import Place
 from tests.resources.ledger.windows import DAY, LONG, OVER, done, finish, leased, publish, seal, spec
@@ -213,19 +213,18 @@ def test_a_naive_instant_is_refused(ledger: Ledger) -> None:
         ledger.acquire(naive, "worker", LONG)
 
 
-def test_a_worker_frozen_in_a_transaction_gives_its_locks_back(
-    place: Place, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_a_worker_frozen_in_a_transaction_gives_its_locks_back(place: Place, request: pytest.FixtureRequest) -> None:
     """PostgreSQL ends the transaction of a frozen worker, so that the others go on and it can commit no more."""
     if "postgres" not in request.node.name:
         pytest.skip("an SQLite ledger has one host, where a frozen process is seen and ended")
-    monkeypatch.setattr(engine, "SESSION", engine.SESSION.replace("30s", "200ms"))
     ledger, rival = Ledger.create(place.url, place.spool), place.open()
     lease = ledger.acquire(spec(), "frozen", OVER).lease
     assert lease is not None
     with pytest.raises(LedgerError), ledger.write() as conn:  # noqa: PT012  (its end is what raises)
         ledger.note(conn, "frozen", {})
         conn.exec_driver_sql("UPDATE export SET grid = 'frozen'")
+        assert conn.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "30s"
+        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '200ms'")  # nobody waits for 30 s here
         assert rival.acquire(spec(), "rival", LONG).lease is not None
     assert rival.grid("events") is None
     ledger.close()

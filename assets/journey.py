@@ -7,6 +7,7 @@ steps; here is only their order, what happens when one fails, and who may take t
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -97,7 +98,7 @@ class Journey:
         place = f"{self.declared.export.export} {window.key}"
         if isinstance(error, OSError):
             return OutgateError(f"{place}: the disk refused: {error}; mend it, then run it again")
-        log.error("%s", place, exc_info=error)
+        log.error("%s: %s", place, scrub("".join(traceback.format_exception(error))))
         return OutgateError(f"{place}: unexpected {type(error).__name__}: {error}; the log has more, please report it")
 
     def _acquire(self, window: Window) -> Acquired:

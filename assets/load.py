@@ -13,7 +13,7 @@ from resources.failpoint import reach
 from resources.ledger import Artifact, Delivery, Lease, Ledger
 from resources.spool import Spool
 from resources.stores.base import Stat, Store
-from spec.errors import ConnectorError, LeaseLost
+from spec.errors import ConnectorError, LeaseLost, OutgateError
 
 ORDER = ("part", "manifest", "done_file")
 ROUNDS = 3
@@ -61,6 +61,7 @@ class Loading:
     def _upload(self, delivery: Delivery) -> bool:
         tokens: dict[tuple[str, int], str] = {}
         for artifact in ordered(delivery.artifacts):
+            self._refuse_older(delivery, artifact)
             source = self.spool.sealed(artifact)
             self.ledger.check(self.lease)
             token = self.store.stage(source, artifact.name, self._fence)
@@ -85,6 +86,14 @@ class Loading:
     def _fence(self) -> str:
         return f"g{self.lease.generation}-f{self.lease.fence}"
 
+    def _refuse_older(self, delivery: Delivery, artifact: Artifact) -> None:
+        """An older snapshot never takes the place of a newer one that has its name."""
+        newer = self.ledger.taken_by(self.lease, delivery.name, artifact.name) if self.replaces else None
+        if newer is not None:
+            raise OutgateError(
+                f"{artifact.name!r} holds the newer window {newer!r} by now; the older one is not written over it"
+            )
+
     def _publish(self, delivery: Delivery) -> bool:
         for artifact in ordered(delivery.artifacts):
             self.ledger.check(self.lease)
@@ -95,13 +104,16 @@ class Loading:
         return True
 
     def _publish_one(self, delivery: Delivery, artifact: Artifact) -> bool:
+        self._refuse_older(delivery, artifact)
         there = self.store.stat(artifact.name)
         token = artifact.token or ""
         if there and _same(there, artifact):
             self.store.sweep(artifact.name, frozenset(), self._fence)
             return True
         if not self.store.staged(token):
-            return self.collects and there is None
+            return self.collects and artifact.attempted and there is None
+        if self.collects:
+            self.ledger.publishing(self.lease, delivery.name, artifact.kind, artifact.number)
         try:
             self.store.publish(token, artifact.name, self._replaced(delivery, artifact, there))
         except FileNotFoundError:
@@ -138,9 +150,9 @@ class Loading:
                 there = self.store.stat(old.name)
                 if there and _same(there, old):
                     reach("load.surplus_found")
-                    self.ledger.check(self.lease)  # a newer generation may have this name again
-                    self.store.remove(old.name)
+                    self.store.remove(old.name, old.sha256, self._fence, lambda: self.ledger.check(self.lease))
                     reach("load.surplus_removed")
+                self.store.sweep(old.name, frozenset(), self._fence)
 
     def _receipt(self, delivery: Delivery) -> dict[str, object]:
         parts = [artifact for artifact in ordered(delivery.artifacts) if artifact.kind == "part"]

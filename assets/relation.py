@@ -73,7 +73,9 @@ def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Re
     kept += [name for name in dict.fromkeys(keys) if name not in kept]
     tenant = (by_name[source.tenant.column], source.tenant.equals) if source.tenant else None
     places = any(_MARK.format(place) in tree.sql() for place in PLACES)
-    return Relation(tree, tuple(by_name[name] for name in kept), cursor, tenant, places)
+    columns = tuple(by_name[name] for name in kept)
+    _refuse_twins(columns, declared.where("source", "table" if source.table else "sql"))
+    return Relation(tree, columns, cursor, tenant, places)
 
 
 def _table(name: str) -> exp.Expr:
@@ -131,7 +133,22 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
         raise DeclarationError(f"{place}: expected one SELECT, found {len(trees)} statements or one that is no SELECT")
     if (bad := trees[0].find(*_CHANGES)) is not None:
         raise DeclarationError(f"{place}: {type(bad).__name__.upper()} is not allowed; a source is only read")
+    if any(
+        "outgate_" in (literal.name or "") and "_place" in literal.name for literal in trees[0].find_all(exp.Literal)
+    ):
+        raise DeclarationError(f"{place}: {{low}} and {{high}} are values, not text: write them without quotes")
     return trees[0]
+
+
+def _refuse_twins(columns: tuple[Column, ...], place: str) -> None:
+    """Column names that differ only in capitals are one name to most readers, and to the engine here."""
+    seen: dict[str, str] = {}
+    for column in columns:
+        if (other := seen.setdefault(column.name.casefold(), column.name)) != column.name:
+            raise DeclarationError(
+                f"{place}: columns {other!r} and {column.name!r} differ only in capitals; "
+                "list one of them in `fields:`, or rename one with AS in `source.sql`"
+            )
 
 
 def sql_text(folder: Path, name: str, place: str) -> str:
@@ -141,5 +158,7 @@ def sql_text(folder: Path, name: str, place: str) -> str:
         raise DeclarationError(f"{place}: {name!r} is outside the folder of the declaration")
     try:
         return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DeclarationError(f"{place}: {name!r} is not UTF-8 text") from None
     except OSError as error:
         raise DeclarationError(f"{place}: {name!r} cannot be read: {error.strerror}") from None

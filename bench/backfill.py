@@ -20,6 +20,8 @@ from bench.traced import SOURCE
 from demo.generate import generate
 
 RUNS_ALLOWED, READS_ALLOWED = 25, 2.0
+READS = 3
+"""Full reads before each backfill, and as many after it: what stands between them is compared with their median."""
 Report = dict[str, dict[str, float]]
 
 
@@ -38,11 +40,11 @@ def main() -> int:
         generate(source, UNTIL, events=chosen.events)
         for number in range(chosen.rounds):
             bench = declared(folder / "project", source)
-            reads.append(_full_read(bench))
+            reads += [_full_read(bench) for _ in range(READS)]
             report, run = _traced(bench)
             reports.append(report)
             whole.append(run)
-            reads.append(_full_read(bench))
+            reads += [_full_read(bench) for _ in range(READS)]
             runs = _runs(bench)
             second.append(bench.command(*ARGUMENTS))
             print(f"  round {number + 1}: {run.wall:.0f} s", flush=True)
@@ -102,11 +104,11 @@ def _report(
 
 
 def _cost(reports: Sequence[Report], reads: Sequence[dict[str, float]], kind: str) -> list[float]:
-    """Each round against the mean of the full reads before and after it."""
-    pairs = zip(reads[::2], reads[1::2], strict=True)
+    """Each round against the median of the full reads around it."""
+    around = [reads[number : number + 2 * READS] for number in range(0, len(reads), 2 * READS)]
     return [
-        report[SOURCE][kind] / ((before[kind] + after[kind]) / 2)
-        for report, (before, after) in zip(reports, pairs, strict=True)
+        report[SOURCE][kind] / median([each[kind] for each in near])
+        for report, near in zip(reports, around, strict=True)
     ]
 
 

@@ -39,7 +39,7 @@ def _kill_after(bench: Bench, files: int) -> int:
         while len(bench.delivered(".csv.gz")) < files:
             if child.poll() is not None:
                 raise Broken(f"the backfill ended before it was killed; {bench.folder}/killed.log says why")
-            time.sleep(0.05)
+            time.sleep(0.5)
         child.kill()
         child.wait()
     return len(bench.delivered(".csv.gz"))

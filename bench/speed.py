@@ -1,7 +1,7 @@
 """One million rows from PostgreSQL to files, against the limit (psql's COPY to nowhere), COPY through gzip, and dlt.
 
-Contenders run interleaved, each in a process of its own, and each must have delivered every row. Ratios are to the
-limit of the same round. `--million 1`, `--rounds 3`, `--without dlt`.
+Contenders run interleaved, each in a process of its own; Outgate and dlt must have delivered every row. Ratios are to
+the limit of the same round. `--million 1`, `--rounds 3`, `--without dlt`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from bench.measure import Broken, Measured, interleaved, measured, spread, table
 from bench.project import EXPORT, REPOSITORY, Bench, postgres, scratch
@@ -51,7 +53,7 @@ def _contenders(folder: Path, url: str, rows: int, *, dlt: bool) -> dict[str, Co
     """By name; what one delivers lies in the folder of its slug."""
     made: dict[str, Contender] = {
         LIMIT: partial(_shell, folder / _slug(LIMIT), url, "> /dev/null"),
-        "psql COPY | gzip -1": partial(_shell, folder / _slug("psql COPY | gzip -1"), url, "| gzip -1 > rows.csv.gz"),
+        "psql COPY to gzip -1": partial(_shell, folder / _slug("psql COPY to gzip -1"), url, "| gzip -1 > rows.csv.gz"),
     }
     for form in FORMATS:
         made[f"journey, {form}"] = partial(_journey, folder / _slug(f"journey, {form}"), postgres(url), form, rows)
@@ -59,7 +61,7 @@ def _contenders(folder: Path, url: str, rows: int, *, dlt: bool) -> dict[str, Co
     if dlt and _installed():
         for form, backend in (("csv", "pyarrow"), ("csv", "connectorx"), ("parquet", "connectorx")):
             name = f"dlt {backend}, {form}"
-            made[name] = partial(_dlt, folder / _slug(name), url, form, backend)
+            made[name] = partial(_dlt, folder / _slug(name), url, form, backend, rows)
     return made
 
 
@@ -112,27 +114,33 @@ def _installed() -> bool:
     return True
 
 
-def _dlt(folder: Path, url: str, form: str, backend: str, _round: int) -> Measured:
+def _dlt(folder: Path, url: str, form: str, backend: str, rows: int, _round: int) -> Measured:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     command = [str(PEERS / "bin/python"), str(REPOSITORY / "bench/peer_dlt.py"), url, str(folder), form, backend]
-    return measured(command, folder, {"HOME": str(folder)})
+    got = measured(command, folder, {"HOME": str(folder)})
+    reader = "read_parquet" if form == "parquet" else "read_csv"
+    query = f"SELECT count(*) FROM {reader}('{folder}/out/peer/rows/*')"
+    if (found := duckdb.execute(query).fetchall()[0][0]) != rows:
+        raise Broken(f"{folder}: expected {rows} rows, dlt delivered {found}")
+    return got
 
 
 def _size(folder: Path) -> int:
-    files = (path for path in folder.rglob("*") if path.is_file() and "row" in path.name + path.parent.name)
-    kept = [path for path in files if path.suffix in {".gz", ".parquet", ".csv"} and ".outgate" not in path.parts]
-    return sum(path.stat().st_size for path in kept)
+    """What a contender delivered: by all of them, a compressed file of rows."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not {".outgate", "state"} & {*path.parts}]
+    return sum(path.stat().st_size for path in files if path.suffix in {".gz", ".parquet", ".csv"})
 
 
 def _report(found: Mapping[str, Sequence[Measured]], sizes: Mapping[str, int], rows: int) -> None:
     base = [each.wall for each in found[LIMIT]]
     head = ("contender", "x the limit, wall", "wall s", "CPU s", "peak MB", "MB")
-    table(head, [
-        (name, spread([each.wall / one for each, one in zip(got, base, strict=True)]),
-         spread([each.wall for each in got], ".1f"), spread([each.cpu for each in got], ".1f"),
-         f"{max(each.peak for each in got) / 1e6:.0f}", f"{sizes[name] / 1e6:.0f}" if sizes[name] else "")
-        for name, got in found.items()
-    ])  # fmt: skip
+    lines = []
+    for name, got in found.items():
+        ratio = spread([each.wall / one for each, one in zip(got, base, strict=True)])
+        peak = "" if "psql" in name else f"{max(each.peak for each in got) / 1e6:.0f}"
+        wall, cpu = (spread(values, ".1f") for values in ([each.wall for each in got], [each.cpu for each in got]))
+        lines.append((name, ratio, wall, cpu, peak, f"{sizes[name] / 1e6:.0f}" if sizes[name] else ""))
+    table(head, lines)
     rate = rows / statistics.median([each.wall for each in found["journey, csv.gz"]])
     print(f"{rows:,} rows, journey to csv.gz: {rate:,.0f} rows a second")

@@ -64,6 +64,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _end(f"the system refused: {error}", 1)
 
 
 def _end(text: str, code: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from resources.ledger import Ledger
 from resources.spool import Spool
+from spec.errors import LedgerError
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Home:
 
     def create(self) -> Ledger:
         """Make the folders and the ledger. Raises LedgerError when there is one."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        Spool(self.spool_folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            Spool(self.spool_folder)
+        except OSError as error:
+            raise LedgerError(f"the home {self.folder} cannot be made: {error.strerror}; see OUTGATE_HOME") from None
         return Ledger.create(self.ledger_url, self.spool_folder)

@@ -23,7 +23,7 @@ def reveal(secret: Secret) -> str:
         kind = (
             "the environment variable is not set"
             if isinstance(secret, FromEnv)
-            else "the file cannot be read or is empty"
+            else "the file cannot be read, is empty or is not UTF-8 text"
         )
         raise DeclarationError(f"the value of {secret} is missing: {kind}")
     _revealed.add(value)
@@ -33,7 +33,7 @@ def reveal(secret: Secret) -> str:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n")
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return ""
 
 

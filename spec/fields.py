@@ -40,9 +40,9 @@ class Fields(Model):
 
     @model_validator(mode="after")
     def _together(self) -> Fields:
-        names = [field.name for field in self.items]
-        if twice := [name for name in names if names.count(name) > 1]:
-            message = f"two fields leave as {twice[0]!r}; give one of them another `to:`"
+        names = [field.name.casefold() for field in self.items]
+        if twice := [field.name for field in self.items if names.count(field.name.casefold()) > 1]:
+            message = f"two fields leave as {twice[0]!r} (capitals do not count); give one of them another `to:`"
             raise ValueError(message)
         kinds = {field.aggregate for field in self.items}
         if kinds != {None} and None in kinds:

@@ -55,6 +55,8 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     differs.
     """
     project, ledger = _open()
+    if not ledger.states(export):
+        project.get(export)
     windows = [ledger.window(export, partition)] if partition else ledger.windows(export)
     done = [window for window in windows if window is not None]
     if partition and not done:
@@ -67,7 +69,8 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
         if delivery.reached == "done"
     ]
     bad = [row for row in rows if row["found"] != "as delivered"]
-    show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json, empty="")
+    if as_json or bad:
+        show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json)
     if not as_json:
         out.print(f"{len(rows) - len(bad)} of {len(rows)} deliveries are as the receipts say")
     raise SystemExit(1 if bad else 0)
@@ -75,7 +78,7 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
 
 def _newest_writers(windows: list[Window]) -> dict[tuple[str, str], int]:
     """Which window wrote each name last: snapshots may share one, and an older one's file is not there any more."""
-    ended = sorted((window for window in windows if window.finished_at), key=lambda window: str(window.finished_at))
+    ended = sorted((window for window in windows if window.finished_at), key=lambda window: window.lo)
     found = [
         (window.id, delivery.name, one.name)
         for window in ended

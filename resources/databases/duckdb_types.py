@@ -5,9 +5,11 @@ A type is a row of a table here; nothing in this file opens a file.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from resources.databases.base import Column
@@ -57,6 +59,9 @@ CAST = {
 }
 
 
+UNSPEAKABLE = re.compile("FLOAT|DOUBLE")
+
+
 def column(name: str, kind: DuckDBPyType, *, nullable: bool, as_text: bool) -> Column:
     """The column of a DuckDB type."""
     declared = str(kind)
@@ -89,6 +94,8 @@ def narrowed(source: Column) -> bool:
 def rebuilt(source: Column, values: pa.Array) -> pa.Array:
     """The array of the column's own type. Raises RowsRefused for a value that it cannot carry."""
     within(source, values, LIMITS)
+    if source.json and source.declared != "JSON" and UNSPEAKABLE.search(source.declared):
+        _refuse_no_numbers(source, values)
     try:
         return values.cast(source.type)
     except pa.ArrowInvalid:
@@ -108,3 +115,9 @@ def _decimal(kind: DuckDBPyType) -> pa.DataType | None:
         return None
     parts: dict[str, Any] = dict(kind.children)
     return pa.decimal128(parts["precision"], parts["scale"])
+
+
+def _refuse_no_numbers(source: Column, values: pa.Array) -> None:
+    """NaN and infinities inside a STRUCT or MAP: JSON has no word for them, and DuckDB writes one all the same."""
+    if pc.any(pc.match_substring_regex(values, r"[:\[,]\s*-?(NaN|Infinity|nan|inf)\b")).as_py():
+        raise refused(source, "NaN or an infinity inside a structure")

@@ -77,6 +77,15 @@ class Journey(Quotas):
             _keep_tokens(conn, found, tokens)
         reach("ledger.uploaded.after")
 
+    def publishing(self, lease: Lease, delivery: str, kind: str, number: int) -> None:
+        """Record that one artifact is about to get its final name: if it is gone afterwards, it was there before."""
+        reach("ledger.publishing.before")
+        with self.write() as conn:
+            found = rows.delivery_of(conn, rows.fenced(conn, lease), delivery)
+            one = and_(artifact.c.delivery_id == found["id"], artifact.c.kind == kind, artifact.c.number == number)
+            conn.execute(update(artifact).where(one).values(attempted=True))
+        reach("ledger.publishing.after")
+
     def published(self, lease: Lease, delivery: str) -> None:
         """Record that the destination shows every artifact under its final name."""
         reach("ledger.published.before")

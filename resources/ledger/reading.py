@@ -6,7 +6,7 @@ Nothing is written here. Every look-up of windows is three queries, however many
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 from sqlalchemy.sql.elements import ColumnElement
@@ -106,6 +106,16 @@ class Reading(Transactions):
         query = query.join(window, delivery.c.window_id == window.c.id).where(*mine)
         with self.read() as conn:
             return frozenset(conn.execute(query).scalars())
+
+    def taken_by(self, lease: Lease, delivery_name: str, name: str) -> str | None:
+        """The newest later partition of the export whose same delivery was published under that name; None if none."""
+        mine = select(window.c.lo).where(window.c.id == lease.window_id).scalar_subquery()
+        later = and_(window.c.export == lease.export, window.c.lo > mine, delivery.c.published.is_not(None))
+        query = select(window.c.partition).join(delivery, delivery.c.window_id == window.c.id)
+        query = query.join(artifact, artifact.c.delivery_id == delivery.c.id)
+        query = query.where(later, delivery.c.name == delivery_name, artifact.c.name == name)
+        with self.read() as conn:
+            return cast("str | None", conn.execute(query.order_by(window.c.lo.desc()).limit(1)).scalar())
 
     def older_generations(self, lease: Lease) -> tuple[Artifact, ...]:
         """All that the older generations of the lease's window sealed for deliveries that still go to one connector."""

@@ -32,7 +32,10 @@ class WindowSpec:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One sealed file: `path` relative to the spool, `name` at the destination, `token` of the staged object."""
+    """One sealed file: `path` relative to the spool, `name` at the destination, `token` of the staged object.
+
+    `attempted` says that its publication was begun, where that was recorded: see `Ledger.publishing`.
+    """
 
     delivery: str
     kind: Kind
@@ -43,6 +46,7 @@ class Artifact:
     bytes: int
     sha256: str
     token: str | None = None
+    attempted: bool = False
 
 
 @dataclass(frozen=True)

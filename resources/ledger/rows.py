@@ -97,7 +97,9 @@ def set_delivery(conn: Connection, row: RowMapping, **values: object) -> None:
 
 def clear_tokens(conn: Connection, row: RowMapping) -> None:
     """Forget what was staged for one delivery."""
-    conn.execute(update(schema.artifact).where(schema.artifact.c.delivery_id == row["id"]).values(token=None))
+    conn.execute(
+        update(schema.artifact).where(schema.artifact.c.delivery_id == row["id"]).values(token=None, attempted=False)
+    )
 
 
 def bump(conn: Connection) -> int:

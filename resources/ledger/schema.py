@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -149,6 +150,7 @@ artifact = Table(
     Column("bytes", BIG, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("token", Text),
+    Column("attempted", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("delivery_id", "kind", "number"),
     Index("artifact_name", "name"),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -66,8 +67,12 @@ class Store(Connector):
         """
 
     @abstractmethod
-    def remove(self, name: str) -> None:
-        """Remove a published object; nothing happens when it is not there."""
+    def remove(self, name: str, sha256: str, fence: str, confirm: Callable[[], None]) -> None:
+        """Remove a published object that has this hash; nothing happens when it is not there, or is another.
+
+        It is made invisible first; if `confirm` then raises, it is put back and the error goes on. So a worker that
+        slept between looking and removing takes nothing away from whoever overtook it.
+        """
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -13,7 +16,11 @@ from resources.files import fsync_folder
 from resources.stores.base import Stat, Store, age
 from spec.errors import ConnectorError
 
-FULL = "the disk is full, a quota is reached, or the folder cannot be written"
+ADVICE = {
+    errno.ENOSPC: "; make room there",
+    errno.EDQUOT: "; a quota is reached",
+    errno.EACCES: "; give this user the right to write",
+}
 
 
 class Local(Store):
@@ -88,11 +95,33 @@ class Local(Store):
             reach("local.swept")
         return gone
 
-    def remove(self, name: str) -> None:
-        """Unlink, if it is there."""
+    def remove(self, name: str, sha256: str, fence: str, confirm: Callable[[], None]) -> None:
+        """Rename it to a hidden name, look again, and only then unlink."""
+        final = self._file(name)
+        hidden = final.with_name(f".{final.name}.{fence}.part")
         reach("local.remove.begins")
         with _refusals(f"removing {name!r}"):
-            self._file(name).unlink(missing_ok=True)
+            try:
+                final.rename(hidden)
+            except FileNotFoundError:
+                return
+            reach("local.remove.hidden")
+            try:
+                confirm()
+                wanted = self.stat(str(hidden.relative_to(self._root)))
+                if wanted is None or wanted.sha256 != sha256:
+                    self._put_back(hidden, final)
+            except BaseException:
+                self._put_back(hidden, final)
+                raise
+            hidden.unlink(missing_ok=True)
+            fsync_folder(final.parent)
+
+    @staticmethod
+    def _put_back(hidden: Path, final: Path) -> None:
+        with suppress(FileExistsError, FileNotFoundError):
+            os.link(hidden, final)
+        hidden.unlink(missing_ok=True)
 
     def open(self, name: str) -> BinaryIO:
         """Open for reading."""
@@ -155,5 +184,7 @@ class _refusals:  # noqa: N801  (used like a function)
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            message = f"{self.doing} in the local folder failed: {error.strerror or error} ({FULL})"
+            message = (
+                f"{self.doing} in the local folder failed: {error.strerror or error}{ADVICE.get(error.errno or 0, '')}"
+            )
             raise ConnectorError(message, retriable=True) from None

@@ -49,12 +49,14 @@ class Course:
 
 D1, D2 = "2024-01-01", "2024-01-02"
 ONE = Course((Step("events", (D1,)),))
+BEFORE = (Step("events", (D1, D2)),)
+AGAIN, NUMBERS = Step("events", (D1, D2), again="again"), Step("numbers", (D1, D2))
 COURSES = {
     "time": Course((Step("events", (D1, D2)),)),
     "ids": Course((Step("numbers", (D1,)),)),
-    "again": Course((Step("events", (D1,), again="again"),), (Step("events", (D1,)),)),
-    "all": Course((Step("events", (D1, D2), again="again"), Step("numbers", (D1,))), (Step("events", (D1,)),)),
-    "back": Course((Step("numbers", (D1,)), Step("events", (D1, D2), again="again")), (Step("events", (D1,)),)),
+    "again": Course((Step("events", (D1,), again="again"),), BEFORE),
+    "all": Course((AGAIN, NUMBERS), BEFORE),
+    "back": Course((NUMBERS, AGAIN), BEFORE),
 }
 """Fresh windows that share a reading; a cursor by id; a generation that replaces another; all of it, in both orders."""
 

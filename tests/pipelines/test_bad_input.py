@@ -253,3 +253,52 @@ def test_a_newer_snapshot_takes_the_place_of_an_older_one(small: Small) -> None:
     assert small.outgate("run", "sales").returncode == 0
     assert (small.root / "out/latest.csv").read_text().count("\n") == 4
     assert small.outgate("verify", "sales").returncode == 0
+
+
+def test_columns_that_differ_only_in_capitals_are_refused(small: Small) -> None:
+    """The engine takes them for one: a value would silently take the other's place."""
+    small.declare(EXPORT.replace("deliver:", "fields: [{from: id, to: X}, {from: amount, to: x}]\ndeliver:"))
+    ended = run(small)
+    assert ended.returncode == 2
+    assert "two fields leave as 'X' (capitals do not count)" in ended.stderr
+    small.declare(EXPORT)
+    goes_on(small)
+
+
+def test_an_older_snapshot_is_not_written_over_a_newer_one(small: Small) -> None:
+    """K1 was sealed and failed, K2 was delivered since under the same name: K1 says so and changes nothing."""
+    text = EXPORT.replace("partitions: {every: day", "mode: snapshot\npartitions: {every: hour")
+    small.declare(text.replace("{export}/{partition}/{export}_{partition}.csv", "latest.csv"))
+    hours = grid_of(small.project.get("sales").export)
+    newest = hours.newest(datetime.now(UTC))
+    assert newest is not None
+    older = hours.between("2026-01-01-00:00", newest)[-2]
+    (small.root / "out").write_text("in the way")
+    with mock.patch("assets.windows.Grid.newest", return_value=older):
+        [first] = small.journey().run([older])
+    assert (first.good, first.record and first.record.reached) == (False, "sealed")
+    (small.root / "out").unlink()
+    small.sql("DELETE FROM sales WHERE id > 2")
+    [second] = small.journey().run([newest])
+    assert second.good, second.detail
+    [late] = small.journey().run([older])
+    assert not late.good
+    assert f"holds the newer window {newest!r}" in late.detail
+    assert (small.root / "out/latest.csv").read_text().count("\n") == 4
+
+
+def test_placeholders_are_not_written_in_quotes(small: Small) -> None:
+    """`'{high}'` would be a text that no window ever reaches."""
+    sql = "sql: \"SELECT * FROM sales WHERE sold_at < '{high}'\""
+    small.declare(EXPORT.replace("table: sales", sql))
+    ended = run(small)
+    assert ended.returncode == 2
+    assert "write them without quotes" in ended.stderr
+
+
+def test_files_that_are_not_utf8_are_said_to_be(small: Small) -> None:
+    """A secret and a SQL file alike."""
+    (small.root / "pipelines/q.sql").write_bytes(b"SELECT '\xe9' AS x")
+    small.declare(EXPORT.replace("table: sales", "sql: {file: q.sql}"))
+    assert "'q.sql' is not UTF-8 text" in small.outgate("check").stderr
+    assert small.outgate("verify", "nosuch").returncode == 2

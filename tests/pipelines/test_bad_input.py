@@ -302,3 +302,14 @@ def test_files_that_are_not_utf8_are_said_to_be(small: Small) -> None:
     small.declare(EXPORT.replace("table: sales", "sql: {file: q.sql}"))
     assert "'q.sql' is not UTF-8 text" in small.outgate("check").stderr
     assert small.outgate("verify", "nosuch").returncode == 2
+
+
+def test_nan_inside_a_structure_is_refused(small: Small) -> None:
+    """JSON has no word for it; what DuckDB writes no strict reader takes."""
+    small.sql("ALTER TABLE sales ADD COLUMN s STRUCT(n DOUBLE)")
+    small.sql("UPDATE sales SET s = {'n': 'nan'::DOUBLE} WHERE id = 1")
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "NaN or an infinity inside a structure" in ended.stderr
+    small.sql("UPDATE sales SET s = {'n': 1.5} WHERE id = 1")
+    goes_on(small)

@@ -179,7 +179,9 @@ class Journey:
     def _recorded(self, lease: Lease, key: str, error: OutgateError) -> OutgateError:
         """Record how the attempt ended, unless another worker has the window by now: then that is what ended it."""
         try:
-            if all(delivery.state == delivery.reached for delivery in self._record(key).deliveries):
+            record = self._record(key)
+            said = any(delivery.state != delivery.reached for delivery in record.deliveries)
+            if not said and record.reached != "done":
                 self.ledger.fail(lease, error.state, scrub(str(error)))
         except LeaseLost as lost:
             return lost

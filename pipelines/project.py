@@ -31,7 +31,7 @@ class PartitionDefaults(Model):
     """What `partitions:` of every export begins with."""
 
     timezone: Zone = "UTC"
-    chunk: int = 31
+    chunk: int = 60
 
 
 class ScheduleDefaults(Model):

@@ -126,7 +126,7 @@ def test_personal_data_is_masked_in_the_preview(small: Small, instance: dg.Dagst
 
 
 def test_the_graph_as_people_see_it(small: Small) -> None:
-    """Groups, dependencies, owners, kinds, the schedule that is off, chunks of 31."""
+    """Groups, dependencies, owners, kinds, the schedule that is off, chunks of 60."""
     definitions = build_definitions(small.project, small.home)
     specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
     assert set(specs) == {"shop/sales", "sales/extract", "sales/transform", "sales/load_folder"}
@@ -141,7 +141,7 @@ def test_the_graph_as_people_see_it(small: Small) -> None:
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     [step] = [part for part in definitions.assets or [] if isinstance(part, dg.AssetsDefinition)]
     assert step.backfill_policy is not None
-    assert step.backfill_policy.max_partitions_per_run == 31
+    assert step.backfill_policy.max_partitions_per_run == 60
 
 
 def test_a_wrong_declaration_leaves_the_others_alone(small: Small) -> None:

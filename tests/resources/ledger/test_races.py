@@ -109,6 +109,7 @@ def journey(ledger: Ledger, window: Window, lease: Lease) -> None:
         if reached in {"planned", "sealed"}:
             ledger.uploaded(lease, name, {("part", 0): f"t{lease.fence}"})
         if reached in {"planned", "sealed", "uploaded"}:
+            ledger.publishing(lease, name, "part", 0)
             ledger.published(lease, name)
         if reached != "done":
             ledger.close(lease, name, {"rows": 10})
@@ -123,7 +124,7 @@ def attempt(ledger: Ledger) -> None:
 
 def test_the_points_are_where_they_should_be() -> None:
     """Each durable step can be killed before and after its commit, and between commit and mirror."""
-    steps = ("acquire", "close", "fix_ids", "published", "seal", "uploaded")
+    steps = ("acquire", "close", "fix_ids", "published", "publishing", "seal", "uploaded")
     assert (
         sorted([*(f"ledger.{one}.{when}" for one in steps for when in ("before", "after")), "ledger.mirror"]) == POINTS
     )

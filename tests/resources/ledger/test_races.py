@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,14 @@ def test_of_eight_rivals_one_gets_the_window(ledger: Ledger, place: Place) -> No
 
 
 def test_of_eight_rivals_one_publishes(ledger: Ledger, place: Place) -> None:
-    """With leases that end at once everybody gets one, and still the journey is made once and to the end."""
+    """With leases that end at once everybody gets one, and still the journey is made once and to the end.
+
+    Who lost the lease comes back later and later: without that, none of them ever gets to the end.
+    """
 
     def attempt(mine: Ledger, number: int) -> str:
-        for _ in range(200):
+        for turn in range(200):
+            time.sleep(random.random() * turn / 50)
             acquired = mine.acquire(spec(), f"w{number}", OVER)
             if acquired.lease is None:
                 return acquired.window.state

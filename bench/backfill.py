@@ -53,21 +53,20 @@ def main() -> int:
 
 
 def _full_read(bench: Bench) -> dict[str, float]:
-    """Wall and CPU seconds of one read of all windows' rows and columns through the connector, thrown away.
-
-    Opening the snapshot is not in it, as it is not in the purse that it is compared with.
-    """
-    from assets.extract import query_of
+    """Wall and CPU seconds of one reading of all windows at once, from the first question to the closed snapshot."""
+    from assets.extract import read
+    from assets.horizon import look
     from assets.windows import Window
     from pipelines.project import Project
 
     project = Project(bench.folder / "pipelines")
+    folder = bench.folder / "full"
+    folder.mkdir(exist_ok=True)
+    begun = time.perf_counter(), time.process_time()
     plan = project.planner(project.get(EXPORT))()
     span = Window("all", plan.grid.first.lo, plan.grid.window(ARGUMENTS[-1]).hi)
-    with plan.database.snapshot() as snapshot:
-        begun = time.perf_counter(), time.process_time()
-        for _ in snapshot.read(query_of(plan, span, None)):
-            pass
+    horizon = look(plan.database, plan.export.source.cursor)
+    read(plan, span, None, horizon, folder, lambda _rows, _bytes: None)
     return {"wall": time.perf_counter() - begun[0], "cpu": time.process_time() - begun[1]}
 
 
@@ -110,7 +109,8 @@ def _cost(reports: Sequence[Report], reads: Sequence[dict[str, float]], kind: st
     """Each round against the median of the full reads around it."""
     around = [reads[number : number + 2 * READS] for number in range(0, len(reads), 2 * READS)]
     return [
-        report[SOURCE][kind] / median([each[kind] for each in near])
+        sum(purse[kind] for name, purse in report.items() if name.startswith(SOURCE))
+        / median([each[kind] for each in near])
         for report, near in zip(reports, around, strict=True)
     ]
 

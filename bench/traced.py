@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.clock import Clock
 
-START, DAGSTER, LEDGER, SOURCE = "start-up and the end", "dagster", "ledger", "source: rows"
+START, DAGSTER, LEDGER, SOURCE = "start-up and the end", "dagster", "ledger", "source: "
 LEDGER_METHODS = (
     "acquire", "check", "close", "fail", "last_fingerprint", "now", "older_generations", "published", "record_grid",
     "release", "seal", "states", "uploaded", "window", "written",
@@ -32,7 +32,7 @@ def wrap(clock: Clock) -> None:
     from resources.ledger import Ledger
 
     for kind in (DuckDBSnapshot, PostgresSnapshot):
-        clock.generator(kind, "read", SOURCE)
+        clock.generator(kind, "read", "source: rows")
         clock.function(kind, "count", "source: catalogue, horizon, NULLs")
     for database in (DuckDB, Postgres):
         for name in ("columns", "activity"):
@@ -43,7 +43,7 @@ def wrap(clock: Clock) -> None:
     clock.function(os, "fsync", "fsync of files")
     clock.function(pipelines.runs, "launch", DAGSTER)
     clock.function(assets.graph, "_log", "dagster: events of a window")
-    clock.function(assets.readings, "read", "extract: Parquet into the spool")
+    clock.function(assets.readings, "read", "source: writing what was read into the spool")
     clock.context(assets.readings, "engine", "transform: DuckDB's start and end")
     clock.function(assets.journey, "shape", "transform: shape")
     clock.function(assets.seal, "write", "transform: parts written")

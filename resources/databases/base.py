@@ -100,7 +100,10 @@ class Database(Connector):
 
     @abstractmethod
     def activity(self) -> Activity:
-        """Who could still commit rows. Taken before the snapshot that it speaks for."""
+        """Who could still commit rows. Taken before the snapshot that it speaks for.
+
+        Raises ConnectorError when the database cannot be reached; what only opening it can tell, `snapshot` tells.
+        """
 
     @abstractmethod
     def newest(self, relation: exp.Expr, column: str) -> int | None:

@@ -1,4 +1,4 @@
-"""DuckDB: a file opened read-only. While it is, no writer can have it: nothing is ever open and the clock is now.
+"""DuckDB: a file opened read-only. While it is, no writer can have it: a snapshot sees all that was ever begun before.
 
 The DuckDB that shapes rows is not here but in the assets room.
 """
@@ -6,7 +6,7 @@ The DuckDB that shapes rows is not here but in the assets room.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from resources.databases import duckdb_types as types
 from resources.databases.base import Activity, Column, Database, Query, Snapshot
+from resources.databases.duckdb_files import Engine, engine
 from resources.databases.values import batch_of, distinct
 from spec.base import Size
 from spec.errors import ConnectorError, RowsRefused
@@ -25,15 +26,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCH_ROWS = 20_480
-CLOSED = {
-    "preserve_insertion_order": "false",
-    "enable_external_access": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 ADVICE: tuple[tuple[str, bool, str], ...] = (
     ("Conflicting lock", True, "another process writes to it: try again when it has closed the file"),
-    ("different configuration", True, "this process has it open in another way: close that connection first"),
+    ("Unique file handle conflict", True, "this process has it open in another way: close that connection first"),
     ("does not exist", False, "check the name, and that the path starts at the project's folder"),
     ("not a valid DuckDB", False, "check `path`"),
     ("Out of Memory", False, "give the connector a higher `memory_limit`"),
@@ -61,9 +56,11 @@ class DuckDB(Database):
         )
 
     def activity(self) -> Activity:
-        """Nobody: whoever wrote has closed the file."""
-        with self._open():
-            return Activity(clock=datetime.now(UTC), server=str(Path(self.path).resolve()))
+        """Nobody, without opening the file: a writer that has it now keeps the snapshot from being opened."""
+        path = Path(self.path).resolve()
+        if not path.is_file():
+            raise ConnectorError(f"DuckDB {self.path!r} is not a file: check `path`", retriable=False)
+        return Activity(clock=datetime.now(UTC), server=str(path))
 
     def newest(self, relation: exp.Expr, column: str) -> int | None:
         """The highest value of the column."""
@@ -88,8 +85,11 @@ class DuckDB(Database):
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """The file, held open: a writer has to wait until it is closed."""
-        with self._open() as connection:
-            yield DuckDBSnapshot(connection, self.path)
+        opened = self._engine()
+        with ExitStack() as stack:
+            with translated(self.path):
+                stack.enter_context(opened.attached())
+            yield DuckDBSnapshot(opened, self.path)
 
     def check(self) -> list[str]:
         """Open the file and look for a table in it."""
@@ -100,40 +100,31 @@ class DuckDB(Database):
 
     @contextmanager
     def _asked(self) -> Iterator[DuckDBPyConnection]:
-        with self._open() as connection, translated(self.path):
+        with translated(self.path), self._engine().attached() as connection:
             yield connection
 
-    @contextmanager
-    def _open(self) -> Iterator[DuckDBPyConnection]:
-        """The open file; errors of what is done meanwhile, such as a full disk, are not the driver's."""
-        import duckdb
-
-        settings: dict[str, Any] = CLOSED | {"memory_limit": self.memory_limit, "threads": self.threads}
-        with translated(self.path):
-            connection = duckdb.connect(self.path, read_only=True, config=settings)
-        with connection:
-            connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
-            yield connection
+    def _engine(self) -> Engine:
+        return engine(str(Path(self.path).resolve()), self.memory_limit, self.threads)
 
 
 class DuckDBSnapshot:
-    """An open file. Each reading has a cursor of its own, as an open result occupies its connection."""
+    """An open file. Each reading has a connection of its own."""
 
-    def __init__(self, connection: DuckDBPyConnection, path: str) -> None:
-        self._connection = connection
+    def __init__(self, opened: Engine, path: str) -> None:
+        self._engine = opened
         self._path = path
 
     def read(self, query: Query) -> Iterator[pa.RecordBatch]:
         """Stream the rows in batches of 20,480."""
         statement = query.select(*map(types.wire, query.columns)).sql("duckdb")
         narrowed = tuple(column.name for column in query.columns if types.narrowed(column))
-        with translated(self._path, narrowed), self._connection.cursor() as cursor:
+        with translated(self._path, narrowed), self._engine.cursor() as cursor:
             for batch in cursor.sql(statement).to_arrow_reader(BATCH_ROWS):
                 yield batch_of(query.columns, map(types.rebuilt, query.columns, batch.columns))
 
     def count(self, query: Query) -> int:
         """How many rows satisfy the query."""
-        with translated(self._path), self._connection.cursor() as cursor:
+        with translated(self._path), self._engine.cursor() as cursor:
             return int(_one(cursor, query.select(exp.Count(this=exp.Star())).sql("duckdb")))
 
 

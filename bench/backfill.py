@@ -1,6 +1,7 @@
 """730 daily windows in one command: Dagster runs, cost at the source against one full read, where the time goes.
 
-The source is the demo's events. Wall and CPU are shown by purse (traced.py), and what a second call costs, which has
+The source is the demo's events; one full read of it is the same command with all windows in one chunk. Wall and
+CPU are shown by purse (traced.py), and what a second call costs, which has
 nothing to do. `--events 500000`, `--rounds 3`.
 """
 
@@ -9,19 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from statistics import median
 
 from bench.loyalty import ARGUMENTS, DAYS, UNTIL, declared, losses
 from bench.measure import Measured, measured, spread, table
-from bench.project import EXPORT, REPOSITORY, Bench, scratch
+from bench.project import REPOSITORY, Bench, scratch
 from bench.traced import SOURCE
 from demo.generate import generate
 
 RUNS_ALLOWED, READS_ALLOWED = 25, 2.0
-READS = 3
-"""Full reads before each backfill, and as many after it: what stands between them is compared with their median."""
 Report = dict[str, dict[str, float]]
 
 
@@ -32,7 +30,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     reports: list[Report] = []
-    reads: list[dict[str, float]] = []
+    reads: list[Report] = []
     whole: list[Measured] = []
     second: list[Measured] = []
     with scratch("backfill") as folder:
@@ -40,34 +38,15 @@ def main() -> int:
         generate(source, UNTIL, events=chosen.events)
         for number in range(chosen.rounds):
             bench = declared(folder / "project", source)
-            reads += [_full_read(bench) for _ in range(READS)]
+            reads.append(_traced(declared(folder / "at once", source, chunk=1000))[0])
             report, run = _traced(bench)
             reports.append(report)
             whole.append(run)
-            reads += [_full_read(bench) for _ in range(READS)]
             runs = _runs(bench)
             second.append(bench.command(*ARGUMENTS))
             print(f"  round {number + 1}: {run.wall:.0f} s", flush=True)
         lost = losses(source, bench.delivered(".csv.gz"))
         return _report(reports, reads, whole, second, (runs, _runs(bench)), lost)
-
-
-def _full_read(bench: Bench) -> dict[str, float]:
-    """Wall and CPU seconds of one reading of all windows at once, from the first question to the closed snapshot."""
-    from assets.extract import read
-    from assets.horizon import look
-    from assets.windows import Window
-    from pipelines.project import Project
-
-    project = Project(bench.folder / "pipelines")
-    folder = bench.folder / "full"
-    folder.mkdir(exist_ok=True)
-    begun = time.perf_counter(), time.process_time()
-    plan = project.planner(project.get(EXPORT))()
-    span = Window("all", plan.grid.first.lo, plan.grid.window(ARGUMENTS[-1]).hi)
-    horizon = look(plan.database, plan.export.source.cursor)
-    read(plan, span, None, horizon, folder, lambda _rows, _bytes: None)
-    return {"wall": time.perf_counter() - begun[0], "cpu": time.process_time() - begun[1]}
 
 
 def _traced(bench: Bench) -> tuple[Report, Measured]:
@@ -87,7 +66,7 @@ def _runs(bench: Bench) -> int:
 
 
 def _report(
-    reports: Sequence[Report], reads: Sequence[dict[str, float]], whole: Sequence[Measured], second: Sequence[Measured],
+    reports: Sequence[Report], reads: Sequence[Report], whole: Sequence[Measured], second: Sequence[Measured],
     runs: tuple[int, int], losses: tuple[int, int, int],
 ) -> int:  # fmt: skip
     _split(reports)
@@ -105,14 +84,13 @@ def _report(
     return int(not good)
 
 
-def _cost(reports: Sequence[Report], reads: Sequence[dict[str, float]], kind: str) -> list[float]:
-    """Each round against the median of the full reads around it."""
-    around = [reads[number : number + 2 * READS] for number in range(0, len(reads), 2 * READS)]
-    return [
-        sum(purse[kind] for name, purse in report.items() if name.startswith(SOURCE))
-        / median([each[kind] for each in near])
-        for report, near in zip(reports, around, strict=True)
-    ]
+def _cost(reports: Sequence[Report], reads: Sequence[Report], kind: str) -> list[float]:
+    """Each round's time at the source against the full read before it."""
+    return [_at_source(report, kind) / _at_source(read, kind) for report, read in zip(reports, reads, strict=True)]
+
+
+def _at_source(report: Report, kind: str) -> float:
+    return sum(purse[kind] for name, purse in report.items() if name.startswith(SOURCE))
 
 
 def _split(reports: Sequence[Report]) -> None:

@@ -18,10 +18,10 @@ DAYS = (UNTIL - FROM).days
 COMPARED = "id BIGINT, local_id BIGINT, points DECIMAL(12,2), note VARCHAR, updated_at TIMESTAMPTZ"
 
 
-def declared(folder: Path, source: Path) -> Bench:
+def declared(folder: Path, source: Path, **partitioned: Any) -> Bench:
     """The demo's own declaration, but by days of UTC: so every row of the sample has a window."""
     demo: dict[str, Any] = yaml.safe_load((REPOSITORY / "pipelines/loyalty_events.yaml").read_text(encoding="utf-8"))
-    partitions = {"every": "day", "start": FROM.isoformat()}
+    partitions = {"every": "day", "start": FROM.isoformat(), **partitioned}
     read = demo["source"] | {"connector": "source"}
     connector = {"type": "duckdb", "path": str(source)}
     return Bench.of(folder, connector, ("csv.gz",), source=read, fields=demo["fields"], partitions=partitions)

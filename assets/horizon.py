@@ -86,8 +86,11 @@ def settle_ids(
     below H. Where that cannot be seen, the lag is waited instead. A range that an earlier attempt has `fixed` waits for
     the transactions of now, and for no lag a second time. Raises NotYet at the deadline.
     """
-    high = database.newest(relation, cursor.column) if fixed is None else fixed
+    settled = database.settled(relation, cursor.column)
+    high = fixed if fixed is not None else database.newest(relation, cursor.column) if settled is None else settled
     activity = first = database.activity()
+    if settled is not None and high is not None and high <= settled:
+        return high, Horizon(first.clock, "gate", "the database tells which values are settled", first.server)
     why = _no_gate(cursor, activity)
     if not why and not database.sequential(relation, cursor.column):
         why = "the ids are not handed out one by one by the database"

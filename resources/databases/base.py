@@ -7,7 +7,7 @@ but in the assets room; a database only tells the facts about itself and renders
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,15 +38,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Query:
-    """What to read: columns of a relation that satisfy every condition, in no order.
+    """What to read: columns of a relation that satisfy every condition; in no order, unless it is said.
 
     `relation` is a table or an aliased subquery, already parsed and checked; `where` holds conditions whose values are
-    literal nodes and whose columns exist.
+    literal nodes and whose columns exist. `order` names columns, ascending; `limit` is the highest number of rows.
     """
 
     relation: exp.Expr
     columns: tuple[Column, ...]
     where: tuple[exp.Expr, ...] = ()
+    order: tuple[str, ...] = ()
+    limit: int | None = None
 
     def select(self, *projection: exp.Expr) -> exp.Select:
         """The SELECT of `projection`, by default of the query's own columns."""
@@ -54,7 +56,9 @@ class Query:
         select = exp.select(*(column.copy() for column in columns)).from_(self.relation.copy())
         for condition in self.where:
             select = select.where(condition.copy())
-        return select
+        if self.order:
+            select = select.order_by(*(exp.column(name, quoted=True) for name in self.order))
+        return select if self.limit is None else select.limit(self.limit)
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ class Activity:
 
     `clock` is the database's own, aware. `open` names each transaction open now (stable over its life, such as
     "pid/xact_start"), `oldest` is the earliest start of one. `blind` says in a sentence why `open` cannot be trusted
-    to be complete ("" when it can); the horizon is then the declared lag. `detail` is for people: pid, age,
-    application.
+    to be complete ("" when it can), and `remedy` is the SQL that would mend it, if there is one; the horizon is then
+    the declared lag. `detail` is for people: pid, age, application.
     """
 
     clock: datetime
@@ -72,7 +76,24 @@ class Activity:
     open: frozenset[str] = field(default_factory=frozenset)
     oldest: datetime | None = None
     blind: str = ""
+    remedy: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the catalogue says of a table beyond its columns; all empty for what it does not know, such as a view's key.
+
+    `key` is the primary key, or else a unique index whose columns are all NOT NULL. `indexes` holds each index's
+    columns in order, those of the key included; expressions are left out. `comments` is by column, "" the table's own.
+    `loose` names text columns whose collation calls different texts equal or does not sort by code point.
+    """
+
+    key: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    comments: Mapping[str, str] = field(default_factory=dict)
+    loose: frozenset[str] = field(default_factory=frozenset)
+    is_view: bool = False
 
 
 class Snapshot(Protocol):
@@ -112,6 +133,16 @@ class Database(Connector):
     @abstractmethod
     def sequential(self, relation: exp.Expr, column: str) -> bool:
         """Whether the database itself hands out this column's values one by one, in order (no cache, no pool)."""
+
+    def settled(self, relation: exp.Expr, column: str) -> int | None:  # noqa: ARG002
+        """The highest value of `column` below which nothing can be committed any more, where the database itself can
+        tell (SQL Server of a rowversion). None where it cannot: `newest`, `activity` and `sequential` decide then.
+        """
+        return None
+
+    @abstractmethod
+    def facts(self, table: exp.Table) -> Facts:
+        """What the catalogue says of a table or view. Raises ConnectorError when there is none of that name."""
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Snapshot]:

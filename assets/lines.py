@@ -60,16 +60,15 @@ def _nested(kind: str) -> bool:
 
 
 def _spelled(kind: str) -> bool:
-    return kind in _SPELLED or kind.startswith("DECIMAL(")
+    return kind in _SPELLED or (kind.startswith("DECIMAL(") and not _nested(kind))
 
 
 def _json(kind: str, column: str) -> str:
     decimal = re.fullmatch(r"DECIMAL\((\d+),\s*\d+\)", kind)
     if kind in _BARE_IN_JSON or (decimal and int(decimal[1]) <= EXACT_IN_JSON):
         return _PLAIN.format(c=column)
-    if kind.endswith("[]"):
-        inner, name = kind[: kind.rindex("[")], f"x{kind.count('[')}"
-        return f"'[' || array_to_string(list_transform({column}, lambda {name}: {json_value(inner, name)}), ',') || ']'"
+    if _nested(kind):
+        return _json_of_nested(kind, column)
     if kind == "JSON":
         return f"translate(CAST({column} AS VARCHAR), chr(10) || chr(13), '  ')"
     if kind in {"FLOAT", "DOUBLE"}:
@@ -77,7 +76,28 @@ def _json(kind: str, column: str) -> str:
         return f"CASE WHEN isfinite({column}) THEN {plain} ELSE '\"' || {spelled} || '\"' END"
     if _spelled(kind):
         return f"'\"' || {text_value(kind, column)} || '\"'"
-    return (_JSON if kind == "VARCHAR" or _nested(kind) else _JSON_TEXT).format(c=column)
+    return (_JSON if kind == "VARCHAR" else _JSON_TEXT).format(c=column)
+
+
+def _json_of_nested(kind: str, column: str) -> str:
+    """Written out to the innermost values, because DuckDB's own to_json spells NaN as no JSON reader takes it."""
+    import duckdb
+
+    one, parsed = f"x{len(kind)}", duckdb.sqltype(kind)
+    children = {name: str(inner) for name, inner in parsed.children if isinstance(inner, duckdb.sqltypes.DuckDBPyType)}
+    if parsed.id == "struct":
+        names = ((_literal(_json_key(name)), inner, f"{column}.{quoted(name)}") for name, inner in children.items())
+        members = " || ',' || ".join(f"{key} || {json_value(inner, member)}" for key, inner, member in names)
+        return f"CASE WHEN {column} IS NOT NULL THEN '{{' || {members} || '}}' END"
+    if parsed.id == "map":
+        pair = f"to_json(CAST({one}.key AS VARCHAR)) || ':' || {json_value(children['value'], f'{one}.value')}"
+        return f"'{{' || {_joined(f'map_entries({column})', one, pair)} || '}}'"
+    items = f"CAST({column} AS {children['child']}[])"
+    return f"'[' || {_joined(items, one, json_value(children['child'], one))} || ']'"
+
+
+def _joined(items: str, one: str, each: str) -> str:
+    return f"array_to_string(list_transform({items}, lambda {one}: {each}), ',')"
 
 
 def line(form: Csv | Psv | Ndjson, columns: Columns) -> str:
@@ -112,7 +132,8 @@ def _cell(kind: str, column: str, form: Csv, nothing: str) -> str:
     if _spelled(kind) and kind != "BLOB" and not {form.delimiter, form.enclosure} & _ALPHABET:
         return f"coalesce({text}, {nothing})"
     mark, breaks = _literal(form.enclosure), (_literal(form.delimiter), _literal(form.enclosure), "chr(10)", "chr(13)")
-    needs = " OR ".join([f"{text} = ''", *(f"contains({text}, {each})" for each in breaks)])
+    empty = [] if _nested(kind) else [f"{text} = ''"]  # JSON is never empty
+    needs = " OR ".join([*empty, *(f"contains({text}, {each})" for each in breaks)])
     wrapped = f"{mark} || replace({text}, {mark}, {_literal(form.enclosure * 2)}) || {mark}"
     return f"CASE WHEN {column} IS NULL THEN {nothing} WHEN {needs} THEN {wrapped} ELSE {text} END"
 

@@ -123,12 +123,12 @@ class Small:
                 code = int(ended.code or 0)
         return Ended(code, out.getvalue(), err.getvalue())
 
-    def process(self, *arguments: str) -> Ended:
-        """Run the installed command, as a user does."""
+    def process(self, *arguments: str, **environment: str) -> Ended:
+        """Run the installed command, as a user does; the variables of a user are not ours."""
         command = [str(Path(sys.executable).parent / "outgate"), *arguments]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("OUTGATE_")}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("OUTGATE_")} | environment
         ended = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, check=False, timeout=300, env=environment
+            command, cwd=self.root, capture_output=True, text=True, check=False, timeout=300, env=kept
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 

@@ -7,8 +7,10 @@ source was asked with. Which windows are read together is the journey's decision
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +29,11 @@ from spec.errors import RowsRefused, SourceChanged
 from spec.reading import Declared
 from spec.source import TimeCursor
 
+SPELLED: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
+    (r"(n?char|character|bpchar)(\(\d+\))?", partial(pc.utf8_rtrim, characters=" ")),
+    (r"uuid|uniqueidentifier", pc.utf8_lower),
+)
+"""Types of the same value in several spellings, and what makes one of them: padding and capitals that are no data."""
 Progress = Callable[[int, int], None]
 """Told rows and bytes of each batch."""
 
@@ -141,8 +148,14 @@ def _refuse_other_tenants(batch: pa.RecordBatch, relation: Relation) -> None:
         return
     column, value = relation.tenant
     found = batch.column(batch.schema.get_field_index(column.name))
-    if not pc.all(pc.equal(found, pa.scalar(value).cast(found.type)), skip_nulls=False).as_py():
-        message = f"the source returned a row of another tenant in column {column.name!r}; nothing was delivered"
+    same = next((same for kind, same in SPELLED if re.fullmatch(kind, column.declared.lower())), None)
+    wanted = pa.array([value]).cast(found.type)
+    found, wanted = (same(found), same(wanted)) if same else (found, wanted)
+    if not pc.all(pc.equal(found, wanted[0]), skip_nulls=False).as_py():
+        message = (
+            f"the source returned a row whose tenant column {column.name!r} ({column.declared}) is not exactly "
+            f"{value!r}, as it would for a collation that ignores case; nothing was delivered"
+        )
         raise RowsRefused(message)
 
 

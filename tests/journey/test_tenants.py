@@ -151,10 +151,27 @@ def test_a_source_that_lies(trial: Trial, source: Session) -> None:
     trial.declare({"table": "rows", "cursor": CURSOR, "tenant": {"column": "tenant", "equals": "acme"}})
     (outcome,) = trial.run(DAY)
     assert (outcome.exit_code, outcome.state, trial.files("parquet")) == (1, "failed", [])
-    assert "another tenant in column 'tenant'" in outcome.detail
+    assert "whose tenant column 'tenant' (text) is not exactly 'acme'" in outcome.detail
     source.execute("DELETE FROM rows WHERE tenant COLLATE \"C\" = 'ACME'")
     assert [outcome.good for outcome in trial.run(DAY)] == [True]
     assert trial.column("tenant") == ["acme"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "asked"),
+    [
+        ("char(8)", "acme", "acme"),
+        ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+        ("character varying(8)", "acme", "acme"),
+    ],
+)
+def test_spellings_of_one_tenant(trial: Trial, source: Session, kind: str, stored: str, asked: str) -> None:
+    """Padding and the capitals of a UUID make no other tenant."""
+    source.execute(f"CREATE TABLE rows (tenant {kind}, at timestamptz DEFAULT '2024-01-01Z')".encode())
+    source.execute("INSERT INTO rows VALUES (%s)", (stored,))
+    trial.declare({"table": "rows", "cursor": CURSOR, "tenant": {"column": "tenant", "equals": asked}})
+    assert [outcome.good for outcome in trial.run(DAY)] == [True]
+    assert [each.strip() for each in trial.column("tenant")] == [stored]
 
 
 def test_the_tenant_need_not_be_delivered(trial: Trial, source: Session) -> None:

@@ -42,6 +42,11 @@ def bound(column: Column, instant: datetime, declared: Declared) -> exp.Expr:
     )
 
 
+def before(column: Column, instant: datetime) -> datetime:
+    """An instant of which `>` keeps everything that `>=` keeps of this one: a day or a microsecond earlier."""
+    return instant - (timedelta(days=1) if pa.types.is_date(column.type) else timedelta(microseconds=1))
+
+
 def _literal(text: str, kind: str) -> exp.Expr:
     return exp.cast(exp.Literal.string(text), kind)
 

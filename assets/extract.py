@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from assets.bounds import between_ids, bound, inside
+from assets.bounds import before, between_ids, bound, inside
 from assets.horizon import Horizon
-from assets.plan import Plan
+from assets.packs import packs
+from assets.plan import Plan, key_columns
 from assets.relation import Relation
 from assets.windows import Window
 from resources.databases.base import Column, Query, Snapshot
@@ -68,7 +69,7 @@ def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Pa
     with plan.database.snapshot() as snapshot:
         reach("extract.snapshot")
         _refuse_null_cursors(snapshot, plan, query)
-        rows = _write(snapshot, query, plan.relation, path, progress)
+        rows = _write(snapshot, query, plan, path, progress)
     reach("extract.written")
     return Reading(path, plan.relation.columns, horizon, rows)
 
@@ -96,7 +97,8 @@ def query_of(plan: Plan, span: Window, ids: Ids | None) -> Query:
     if relation.places and ids is not None:
         tree = relation.between(ids.low, ids.high)
     elif relation.places and relation.cursor is not None:
-        tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in (span.lo, span.hi)))
+        edges = (span.lo, span.hi, before(relation.cursor, span.lo))
+        tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in edges))
     return Query(tree, relation.columns, (*_tenant(relation), *cut(plan, span, ids)))
 
 
@@ -126,11 +128,16 @@ def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
         raise RowsRefused(message)
 
 
-def _write(snapshot: Snapshot, query: Query, relation: Relation, path: Path, progress: Progress) -> int:
+def _batches(snapshot: Snapshot, query: Query, plan: Plan) -> Iterator[pa.RecordBatch]:
+    size = plan.export.source.batch_rows
+    return snapshot.read(query) if size is None else packs(snapshot, query, key_columns(plan), size)
+
+
+def _write(snapshot: Snapshot, query: Query, plan: Plan, path: Path, progress: Progress) -> int:
     schema, rows = arrow_schema(query.columns), 0
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-        for batch in snapshot.read(query):
-            _refuse_other_tenants(batch, relation)
+        for batch in _batches(snapshot, query, plan):
+            _refuse_other_tenants(batch, plan.relation)
             writer.write_batch(pa.record_batch(batch.columns, schema=schema))
             reach("extract.batch")
             rows += batch.num_rows

@@ -26,12 +26,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Horizon:
-    """What a reading may rely on: everything stamped before `at` is visible. `kind` is the receipt's one word."""
+    """What a reading may rely on: everything stamped before `at` is visible. `kind` is the receipt's one word.
+
+    `server` and `position` say where a later sweep for late rows may begin.
+    """
 
     at: datetime
     kind: str
     detail: str
     server: str
+    position: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """For the ledger and the manifest."""
@@ -42,12 +46,13 @@ def look(database: Database, cursor: TimeCursor | IdCursor | None) -> Horizon:
     """The horizon as it is now. A snapshot export (no cursor) is as of the database's clock."""
     activity = database.activity()
     if cursor is None:
-        return Horizon(activity.clock, "gate", "one read-only snapshot", activity.server)
+        return Horizon(activity.clock, "gate", "one read-only snapshot", activity.server, activity.position)
     why = _no_gate(cursor, activity)
     if why:
-        return Horizon(activity.clock - seconds(cursor.lag), "lag", f"{why}; lag {cursor.lag}", activity.server)
+        at = activity.clock - seconds(cursor.lag)
+        return Horizon(at, "lag", f"{why}; lag {cursor.lag}", activity.server, activity.position)
     at = min(activity.clock, activity.oldest or activity.clock) - GUARD
-    return Horizon(at, "gate", activity.detail, activity.server)
+    return Horizon(at, "gate", activity.detail, activity.server, activity.position)
 
 
 def _no_gate(cursor: TimeCursor | IdCursor, activity: Activity) -> str:
@@ -90,7 +95,8 @@ def settle_ids(
     high = fixed if fixed is not None else database.newest(relation, cursor.column) if settled is None else settled
     activity = first = database.activity()
     if settled is not None and high is not None and high <= settled:
-        return high, Horizon(first.clock, "gate", "the database tells which values are settled", first.server)
+        told = "the database tells which values are settled"
+        return high, Horizon(first.clock, "gate", told, first.server, first.position)
     why = _no_gate(cursor, activity)
     if not why and not database.sequential(relation, cursor.column):
         why = "the ids are not handed out one by one by the database"
@@ -104,4 +110,4 @@ def settle_ids(
         activity = database.activity()
         why = why or _no_gate(cursor, activity)
         pending &= activity.open
-    return high, Horizon(first.clock, "lag" if why else "gate", why or first.detail, first.server)
+    return high, Horizon(first.clock, "lag" if why else "gate", why or first.detail, first.server, first.position)

@@ -10,10 +10,12 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
+from assets import late
 from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
@@ -69,13 +71,34 @@ class Journey:
             stack.enter_context(closing(readings))
             for number, window in enumerate(windows):
                 self.reporter.window(window.key, number, len(windows))
-                outcome = self._drive(window, windows[number + 1 :], readings)
+                outcome = self._drive(window, windows[number + 1 :], readings, self.again)
+                self.reporter.done(outcome)
+                yield outcome
+            yield from self._corrections({window.key for window in windows}, readings, folder)
+
+    def _corrections(self, driven: set[str], readings: Readings, folder: Path) -> Iterator[Outcome]:
+        """Deliver again the recent windows of other runs that lack rows which were committed late."""
+        records = late.due(self.declared.export, self.ledger, driven)
+        if not records:
+            return
+        try:
+            plan = readings.plan
+            found = late.look(plan, records, self.ledger, self.spool, folder, self.owner, self.reporter.say)
+        except OutgateError as error:
+            self.reporter.say(f"late rows were not looked for: {scrub(str(error))}")
+            return
+        for record in records:
+            if record.partition in found or late.is_begun(record):
+                window = Window(record.partition, record.lo, record.hi)
+                rows = found.get(record.partition, 0)
+                outcome = self._drive(window, [], readings, late.asked(record, rows))
+                outcome = replace(outcome, late=rows)
                 self.reporter.done(outcome)
                 yield outcome
 
-    def _drive(self, window: Window, rest: list[Window], readings: Readings) -> Outcome:
+    def _drive(self, window: Window, rest: list[Window], readings: Readings, again: str | None) -> Outcome:
         try:
-            acquired = self._acquire(window)
+            acquired = self._acquire(window, again)
         except OutgateError as error:
             return self._failed(window.key, None, error)
         if acquired.lease is None:
@@ -101,13 +124,13 @@ class Journey:
         log.error("%s: %s", place, scrub("".join(traceback.format_exception(error))))
         return OutgateError(f"{place}: unexpected {type(error).__name__}: {error}; the log has more, please report it")
 
-    def _acquire(self, window: Window) -> Acquired:
+    def _acquire(self, window: Window, again: str | None) -> Acquired:
         export = self.declared.export
         spec = WindowSpec(
             export.export, window.key, window.lo, window.hi, self.declared.document.data,
             tuple((delivery.label, delivery.to) for delivery in export.deliver),
         )  # fmt: skip
-        return self.ledger.acquire(spec, self.owner, self.lease, self.again, self.run_id, dead=is_dead)
+        return self.ledger.acquire(spec, self.owner, self.lease, again, self.run_id, dead=is_dead)
 
     def _steps(
         self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
@@ -133,7 +156,8 @@ class Journey:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
         with readings.engine(reading) as connection:
             shaped = shape(connection, plan, reading, window, ids)
-            seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store)
+            rows = late.late_rows(record)
+            seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store, rows)
             return masked_preview(shaped, plan.export)
 
     def _load_all(self, lease: Lease, key: str) -> None:

@@ -38,7 +38,10 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One window's end: `state` as the ledger has it; `skipped` when there was nothing to do."""
+    """One window's end: `state` as the ledger has it; `skipped` when there was nothing to do.
+
+    `late`: the rows that came late, of a window that nobody asked for but that was delivered again because of them.
+    """
 
     export: str
     key: str
@@ -49,6 +52,7 @@ class Outcome:
     preview: str = ""
     exit_code: int = 0
     retriable: bool = False
+    late: int | None = None
 
     @classmethod
     def of(cls, record: WindowRecord, *, skipped: bool = False, busy: str = "", preview: str = "") -> Outcome:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from assets.relation import Relation
 from assets.windows import Grid, Window
-from resources.databases.base import Database
+from resources.databases.base import Column, Database
 from spec.export import Export
 from spec.reading import Declared
+from spec.source import IdCursor
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,13 @@ def grid_of(export: Export) -> Grid:
     """The grid that an export's partitions describe."""
     partitions = export.partitions
     return Grid(partitions.cadence, partitions.first, partitions.timezone)
+
+
+def key_columns(plan: Plan) -> tuple[Column, ...]:
+    """What tells a row from all others: its cursor and its key. () where rows cannot be told apart."""
+    cursor = plan.export.source.cursor
+    if cursor is None:
+        return ()
+    key = cursor.key or (cursor.column if isinstance(cursor, IdCursor) else None)
+    by_name = {column.name: column for column in plan.relation.columns}
+    return tuple(by_name[name] for name in dict.fromkeys((cursor.column, key))) if key else ()

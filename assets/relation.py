@@ -21,7 +21,9 @@ from spec.reading import Declared
 from spec.shape import missing, needed_columns
 from spec.source import SqlFile
 
-PLACES = ("low", "high")
+PLACES = ("low", "high", "last_id")
+SPELLED = {"{$last_id}": "{last_id}"}
+"""How other tools spell a place."""
 BEYOND = 10**37
 """Above every id, and still a number to every database: a NULL would compare with nothing, and rows would be lost."""
 
@@ -39,9 +41,9 @@ class Relation:
     tenant: tuple[Column, str | int] | None
     places: bool
 
-    def bind(self, low: exp.Expr, high: exp.Expr) -> exp.Expr:
-        """The relation with `{low}` and `{high}` replaced by literals."""
-        values = {_MARK.format("low"): low, _MARK.format("high"): high}
+    def bind(self, low: exp.Expr, high: exp.Expr, last: exp.Expr) -> exp.Expr:
+        """The relation with `{low}`, `{high}` and `{last_id}` replaced by literals; `last` is before the first row."""
+        values = dict(zip(map(_MARK.format, PLACES), (low, high, last), strict=True))
 
         def fill(node: exp.Expr) -> exp.Expr:
             return values[node.name].copy() if isinstance(node, exp.Column) and node.name in values else node
@@ -50,7 +52,8 @@ class Relation:
 
     def between(self, low: int | None, high: int | None) -> exp.Expr:
         """The relation with `{low}` and `{high}` as ids; None is an id beyond all others on that side."""
-        return self.bind(exp.convert(-BEYOND if low is None else low), exp.convert(BEYOND if high is None else high))
+        first = exp.convert(-BEYOND if low is None else low)
+        return self.bind(first, exp.convert(BEYOND if high is None else high), first)
 
 
 def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Relation:
@@ -59,7 +62,7 @@ def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Re
     `sql` holds the texts of SQL files by name. Raises DeclarationError with file and line for a wrong table or column.
     """
     source = declared.export.source
-    tree = _table(source.table) if source.table else _query(declared, database, sql)
+    tree = table_of(source.table) if source.table else _query(declared, database, sql)
     found = _columns(declared, database, tree)
     by_name = {column.name: column for column in found}
     what = f"{source.table!r}" if source.table else "the result of `sql`"
@@ -69,7 +72,8 @@ def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Re
     cursor = by_name[source.cursor.column] if source.cursor else None
     if cursor is not None:
         refuse_other_ids(cursor, declared)
-    keys = [name for name in (source.cursor and source.cursor.column, source.tenant and source.tenant.column) if name]
+    tells = (source.cursor and source.cursor.column, source.cursor and source.cursor.key)
+    keys = [name for name in (*tells, source.tenant and source.tenant.column) if name]
     kept += [name for name in dict.fromkeys(keys) if name not in kept]
     tenant = (by_name[source.tenant.column], source.tenant.equals) if source.tenant else None
     places = any(_MARK.format(place) in tree.sql() for place in PLACES)
@@ -78,14 +82,15 @@ def relate(declared: Declared, database: Database, sql: Mapping[str, str]) -> Re
     return Relation(tree, columns, cursor, tenant, places)
 
 
-def _table(name: str) -> exp.Expr:
+def table_of(name: str) -> exp.Table:
+    """The table of a declared name: `table`, `schema.table` or `catalog.schema.table`."""
     table, schema, catalog = [*reversed(name.split(".")), None, None][:3]
     return exp.table_(table or "", db=schema, catalog=catalog, quoted=True)
 
 
 def _columns(declared: Declared, database: Database, tree: exp.Expr) -> tuple[Column, ...]:
     try:
-        plain = Relation(tree, (), None, None, places=True).bind(exp.null(), exp.null())
+        plain = Relation(tree, (), None, None, places=True).bind(exp.null(), exp.null(), exp.null())
         return database.columns(plain, frozenset(declared.export.source.as_text))
     except ConnectorError as error:
         if error.retriable:
@@ -117,11 +122,18 @@ def _query(declared: Declared, database: Database, sql: Mapping[str, str]) -> ex
     text = sql[given.file] if isinstance(given, SqlFile) else str(given)
     place = declared.where("source", "sql")
     tree = parse_select(text, database.dialect, place)
+    if declared.export.mode == "incremental" and any(tree.args.get(part) for part in ("limit", "offset")):
+        raise DeclarationError(
+            f"{place}: LIMIT, TOP, FETCH or OFFSET would leave rows of a window out for ever; take it away "
+            "(for packs of so many rows say `batch_rows` under `source:`)"
+        )
     return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("source")))
 
 
 def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
     """One SELECT as a tree, with `{low}` and `{high}` as marked columns. Raises DeclarationError naming `place`."""
+    for other, name in SPELLED.items():
+        text = text.replace(other, name)
     for name in PLACES:
         text = text.replace(f"{{{name}}}", _MARK.format(name))
     try:
@@ -136,7 +148,8 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
     if any(
         "outgate_" in (literal.name or "") and "_place" in literal.name for literal in trees[0].find_all(exp.Literal)
     ):
-        raise DeclarationError(f"{place}: {{low}} and {{high}} are values, not text: write them without quotes")
+        named = ", ".join(f"{{{name}}}" for name in PLACES)
+        raise DeclarationError(f"{place}: {named} are values, not text: write them without quotes")
     return trees[0]
 
 

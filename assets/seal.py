@@ -15,8 +15,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from assets.extract import Ids, Reading
+from assets.late import is_kept
 from assets.parts import Part
 from assets.plan import Plan
+from assets.seen import keep_keys
 from assets.transform import Shaped, write
 from assets.windows import Window
 from resources.failpoint import reach
@@ -36,9 +38,13 @@ MINUTES = len("2024-01-31-14:00")
 
 def seal(
     plan: Plan, window: Window, ids: Ids | None, reading: Reading, shaped: Shaped,
-    lease: Lease, ledger: Ledger, spool: Spool, store_of: Callable[[str], Store],
+    lease: Lease, ledger: Ledger, spool: Spool, store_of: Callable[[str], Store], late_rows: int | None = None,
 ) -> None:  # fmt: skip
-    """Write the parts of every delivery into the spool and record them in one transaction."""
+    """Write the parts of every delivery into the spool and record them in one transaction.
+
+    `late_rows` says how many rows had come late, where this generation is the correction for them.
+    """
+    corrects = {} if late_rows is None else {"late": late_rows}
     spool.tidy(lease)
     folder = spool.workshop(lease)
     artifacts: list[Artifact] = []
@@ -51,21 +57,24 @@ def seal(
             continue
         named = _named(plan, delivery, window, lease, parts, spool)
         beside = store_of(delivery.to).manifest_beside if delivery.manifest is None else delivery.manifest
-        document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger)
+        document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger) | corrects
         artifacts += named
         artifacts += _beside(plan, delivery, folder / delivery.label, named, document, spool, manifest=beside)
         spool.seal(folder / delivery.label)
         reach("seal.delivery")
+    keep = is_kept(plan, window, reading)
+    seen = keep_keys(shaped.connection, plan, reading, window, ids, folder, spool) if keep else None
     spool.seal(folder)
     reach("seal.files")
     horizon = reading.horizon
     ledger.seal(
         lease,
-        horizon=horizon.as_dict(),
+        horizon=horizon.as_dict() | corrects,
         fingerprint=reading.fingerprint,
         server=horizon.server,
         rows=rows,
         artifacts=artifacts,
+        seen=seen,
     )
 
 

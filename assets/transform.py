@@ -53,8 +53,8 @@ class Shaped:
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that spills into `folder`, knows no network and no other file than those it is told to read."""
+def engine(folder: Path, *also: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that spills into `folder`, and knows no network and no other files than those there and in `also`."""
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -65,7 +65,7 @@ def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     }
     with duckdb.connect(":memory:", config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_directories = [{_path(folder)}]")
+        connection.execute(f"SET allowed_directories = [{', '.join(map(_path, (folder, *also)))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection

@@ -15,6 +15,7 @@ from spec.errors import OutgateError
 
 COMMANDS: dict[str, str] = {
     "init": "start", "schema": "start",
+    "fields": "fields", "new": "new",
     "check": "look", "list": "look", "show": "look",
     "preview": "before", "plan": "before",
     "run": "run", "backfill": "run",

@@ -96,6 +96,6 @@ class Bars(Reporter):
     def done(self, outcome: Outcome) -> None:
         """Keep the outcome and move the bar."""
         self.outcomes.append(outcome)
-        self._progress.update(self._task, advance=1)
+        self._progress.update(self._task, advance=int(outcome.late is None))
         if not outcome.good and not self._quiet:
             self.say(f"{outcome.key}: {outcome.state}: {outcome.detail}")

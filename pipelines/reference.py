@@ -35,6 +35,8 @@ The command is `.venv/bin/outgate`. It works on the project in the folder that y
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("outgate init",),
     "schema": ("outgate schema", "outgate schema --connectors"),
+    "fields": ("outgate fields shop_db", "outgate fields shop_db.crm.orders"),
+    "new": ("outgate new orders --from shop_db.crm.orders --to folder",),
     "check": ("outgate check", "outgate check orders --connect"),
     "list": ("outgate list",),
     "show": ("outgate show orders",),

@@ -78,7 +78,8 @@ def _kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:
     """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
-    if len(outcomes) == len(chunk) and result.success == all(outcome.good for outcome in outcomes):
+    asked = [outcome for outcome in outcomes if outcome.late is None]
+    if len(asked) == len(chunk) and result.success == all(outcome.good for outcome in outcomes):
         return
     if any(event.event_type_value == "PIPELINE_CANCELED" for event in result.all_events):
         raise KeyboardInterrupt

@@ -70,6 +70,17 @@ def _needs_cursor(export: Export) -> str:
     return ""
 
 
+def _packs_need_a_key(export: Export) -> str:
+    source, cursor = export.source, export.source.cursor
+    if source.batch_rows is None:
+        return ""
+    if cursor is None or (cursor.by == "time" and cursor.key is None):
+        return "`batch_rows` needs `cursor:` with a `key:`: a pack begins after the cursor and key of the one before"
+    if cursor.nulls == "include":
+        return "`batch_rows` cannot go on after a row without a cursor; say `nulls: error` or `nulls: exclude`"
+    return ""
+
+
 def _aggregate_of_snapshot(export: Export) -> str:
     if export.aggregated and export.mode != "snapshot":
         return "aggregates need `mode: snapshot`: a row whose cursor moves would be counted in two windows"
@@ -101,4 +112,7 @@ def _coarse_variables(export: Export) -> str:
     return ""
 
 
-RULES = (_needs_cursor, _aggregate_of_snapshot, _distinct_deliveries, _paths_tell_windows_apart, _coarse_variables)
+RULES = (
+    _needs_cursor, _packs_need_a_key, _aggregate_of_snapshot, _distinct_deliveries, _paths_tell_windows_apart,
+    _coarse_variables,
+)  # fmt: skip

@@ -11,8 +11,8 @@ WORDS = "not available yet in this release"
 
 _KEYS: tuple[tuple[str, ...], ...] = (
     ("deliver_by",), ("checks",), ("notify",), ("profile",), ("transform", "python"),
-    ("source", "payload"), ("source", "path"), ("source", "batch_rows"), ("source", "immutable"),
-    ("source", "cursor", "late"), ("source", "cursor", "immutable"),
+    ("source", "payload"), ("source", "path"), ("source", "immutable"),
+    ("source", "cursor", "immutable"),
     ("schedule", "once"), ("schedule", "at"), ("schedule", "hourly"), ("schedule", "weekly"), ("schedule", "monthly"),
     ("schedule", "cron"),
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
@@ -22,6 +22,7 @@ _KEYS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),
+    (("source", "cursor", "late"), "carry"),
     (("deliver", "*", "format", "type"), "tsv"),
     (("deliver", "*", "format", "type"), "json"),
     (("deliver", "*", "format", "type"), "excel"),

@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from spec.base import Duration, Identifier, Model, Name, Zone
 
+Late = Annotated[
+    Literal["restate", "report"] | None,
+    Field(description="rows that come late: their window is delivered again, or they are only counted"),
+]
 StampedBy = Annotated[
     Literal["database", "application"],
     Field(description="who sets the cursor; only stamps of the database allow the horizon `gate`"),
@@ -24,6 +28,8 @@ class TimeCursor(Model):
     nulls: Literal["error", "include", "exclude"] = "error"
     lag: Duration = "5m"
     wait: Duration = "10m"
+    late: Late = None
+    lookback: Duration = "2d"
     timezone: Zone | None = None
 
 
@@ -38,6 +44,8 @@ class IdCursor(Model):
     nulls: Literal["error", "exclude"] = "error"
     lag: Duration = "5m"
     wait: Duration = "10m"
+    late: Late = None
+    lookback: Duration = "2d"
 
 
 Cursor = Annotated[TimeCursor | IdCursor, Field(discriminator="by")]
@@ -64,6 +72,7 @@ class Source(Model):
     sql: SqlFile | str | None = Field(default=None, description="one SELECT; {low} and {high} are the window's bounds")
     cursor: Cursor | None = None
     tenant: Tenant | None = None
+    batch_rows: Annotated[int, Field(ge=1, description="read in statements of so many rows each")] | None = None
     as_text: list[Identifier] = Field(default=[], description="columns read as the source's own text of them")
 
     @model_validator(mode="after")

@@ -8,24 +8,29 @@ from typing import Any
 
 import click
 
+from assets.plan import Plan
 from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
 from spec.errors import DeclarationError, LedgerError, OutgateError
 from spec.reading import Declared
+from spec.source import IdCursor
 
 
 @click.command("check")
 @click.argument("exports", nargs=-1)
-@click.option("--connect", is_flag=True, help="Also try every connector that is used, and look the columns up.")
+@click.option("--connect", is_flag=True, help="Also try the connectors, look columns up, advise on indexes and rights.")
 def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     """Check the declarations; exit 2 and a located message for each thing that is wrong."""
     project = Project.find()
     chosen = [project.get(name) for name in exports] or list(project.exports.values())
     problems = [*project.problems, *project.check_connectors()] if not exports else []
     problems += [problem for each in chosen for problem in _grid_problems(project, each)]
+    advice: list[str] = []
     if connect and not problems:
-        problems += _connect(project, chosen)
+        problems, advice = _connect(project, chosen)
+    for sentence in advice:
+        click.echo(f"advice: {sentence}", err=bool(problems))
     if problems:
         raise DeclarationError(*problems)
     many = "export is" if len(chosen) == 1 else "exports are"
@@ -54,18 +59,34 @@ def _grid_problems(project: Project, declared: Declared) -> list[str]:
     return []
 
 
-def _connect(project: Project, chosen: list[Declared]) -> list[str]:
+def _connect(project: Project, chosen: list[Declared]) -> tuple[list[str], list[str]]:
+    """What would stop a run, and what only deserves a thought."""
     problems: list[str] = []
+    advice: list[str] = []
     used = {each.export.source.connector for each in chosen} | {to.to for each in chosen for to in each.export.deliver}
     for name in sorted(used):
         found = project.connectors.get(name).check()
         problems += [f"{project.connectors.where(name)}: connector {name!r}: {problem}" for problem in found]
     for declared in chosen if not problems else []:
         try:
-            project.planner(declared)()
+            advice += _advice(project.planner(declared)())
         except OutgateError as error:
             problems.append(str(error))
-    return problems
+    return problems, advice
+
+
+def _advice(plan: Plan) -> list[str]:
+    """Raises what a run would raise before it reads anything: a column that cannot be a cursor."""
+    from sqlglot import exp
+
+    from assets.advice import advice
+    from assets.extract import cut
+
+    if not isinstance(plan.export.source.cursor, IdCursor):
+        cut(plan, plan.grid.first, None)
+    tree = plan.relation.tree
+    facts = plan.database.facts(tree) if isinstance(tree, exp.Table) else None
+    return advice(plan, facts, plan.database.activity())
 
 
 @click.command("list")

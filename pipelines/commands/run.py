@@ -92,7 +92,10 @@ def _report(outcomes: list[Outcome], keys: list[str], todo: list[str], runs: int
             f"nothing to do: {'the window is' if len(keys) == 1 else f'all {len(keys)} windows are'} delivered already"
         )
         return
-    good = sum(outcome.good for outcome in outcomes)
+    good = sum(outcome.good for outcome in outcomes if outcome.late is None)
     passed = len(keys) - len(todo)
     said = f", {passed} were done before" if passed else ""
     out.print(f"{good} of {len(todo)} windows delivered in {runs} run{'s' * (runs != 1)}{said}")
+    for outcome in outcomes:
+        if outcome.late is not None and outcome.good:
+            out.print(f"{outcome.key}: delivered again with {outcome.late} rows that had come late")

@@ -68,7 +68,7 @@ class Activity:
     `clock` is the database's own, aware. `open` names each transaction open now (stable over its life, such as
     "pid/xact_start"), `oldest` is the earliest start of one. `blind` says in a sentence why `open` cannot be trusted
     to be complete ("" when it can), and `remedy` is the SQL that would mend it, if there is one; the horizon is then
-    the declared lag. `detail` is for people: pid, age, application.
+    the declared lag. `detail` is for people: pid, age, application. `position` is what `Database.since` takes.
     """
 
     clock: datetime
@@ -78,6 +78,7 @@ class Activity:
     blind: str = ""
     remedy: str = ""
     detail: str = ""
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,12 @@ class Database(Connector):
         Raises ConnectorError when the database cannot be reached; what only opening it can tell, `snapshot` tells.
         """
 
+    def since(self, relation: exp.Expr, position: str) -> exp.Expr | None:  # noqa: ARG002
+        """A condition that holds for every row that was not visible yet when `Activity.position` was taken, and for as
+        few others as may be. None where the database cannot tell; all rows are candidates then.
+        """
+        return None
+
     @abstractmethod
     def newest(self, relation: exp.Expr, column: str) -> int | None:
         """The highest committed value of an integer column, None when there are no rows."""
@@ -140,9 +147,9 @@ class Database(Connector):
         """
         return None
 
-    def facts(self, table: exp.Table) -> Facts:  # noqa: ARG002
+    @abstractmethod
+    def facts(self, table: exp.Table) -> Facts:
         """What the catalogue says of a table or view. Raises ConnectorError when there is none of that name."""
-        return Facts()
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Snapshot]:

@@ -15,8 +15,9 @@ import pyarrow as pa
 from pydantic import Field
 from sqlglot import exp
 
+from resources.databases import duckdb_catalog as catalog
 from resources.databases import duckdb_types as types
-from resources.databases.base import Activity, Column, Database, Query, Snapshot
+from resources.databases.base import Activity, Column, Database, Facts, Query, Snapshot
 from resources.databases.duckdb_files import Engine, engine
 from resources.databases.values import batch_of, distinct
 from spec.base import Size
@@ -72,6 +73,14 @@ class DuckDB(Database):
     def sequential(self, relation: exp.Expr, column: str) -> bool:  # noqa: ARG002  (true of every column)
         """Always: one process writes at a time, and it has closed the file before we can open it."""
         return True
+
+    def facts(self, table: exp.Table) -> Facts:
+        """Key, indexes, comments and collations."""
+        with self._asked() as connection:
+            found = catalog.facts(connection, table)
+        if found is None:
+            raise ConnectorError(f"DuckDB {self.path!r} has no table {table.name!r}: check the table's name")
+        return found
 
     def tables(self) -> list[str]:
         """Tables and views, those of another schema than main with its name."""

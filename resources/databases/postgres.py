@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from resources.databases import postgres_catalog as catalog
 from resources.databases import postgres_types as types
-from resources.databases.base import Activity, Column, Database, Query, Snapshot
+from resources.databases.base import Activity, Column, Database, Facts, Query, Snapshot
 from resources.databases.postgres_errors import translated
+from resources.databases.postgres_facts import facts
 from resources.databases.values import batch_of, distinct, refused
 from resources.secrets import reveal
 from spec.base import Duration, seconds
@@ -82,6 +83,15 @@ class Postgres(Database):
         with self._session() as session:
             return catalog.activity(session, f"{self.host}:{self.port}/{self.database}")
 
+    def since(self, relation: exp.Expr, position: str) -> exp.Expr | None:
+        """By the transaction that wrote the row's version, which tables and materialized views show."""
+        if not isinstance(relation, exp.Table):
+            return None
+        with self._session() as session:
+            if not catalog.one(session, catalog.HAS_XMIN, (_named(relation),)):
+                return None
+        return exp.GTE(this=parse_one(catalog.SINCE, dialect=self.dialect), expression=exp.Literal.number(position))
+
     def newest(self, relation: exp.Expr, column: str) -> int | None:
         """The highest committed value. Raises ConnectorError where the column has no order or is not there."""
         highest = exp.Max(this=exp.column(column, quoted=True))
@@ -94,9 +104,18 @@ class Postgres(Database):
         """Only an identity or serial column whose own sequence counts upwards, without cache and cycle, is."""
         if not isinstance(relation, exp.Table):
             return False
-        table = exp.Table(this=relation.this.copy(), db=relation.args.get("db")).sql(self.dialect)
         with self._session() as session:
-            return bool(catalog.one(session, catalog.SEQUENTIAL, (table, column)))
+            return bool(catalog.one(session, catalog.SEQUENTIAL, (_named(relation), column)))
+
+    def facts(self, table: exp.Table) -> Facts:
+        """Key, indexes, comments and collations."""
+        with self._session() as session:
+            found = facts(session, _named(table))
+        if found is None:
+            raise ConnectorError(
+                f"PostgreSQL {self.where} has no table {table.name!r}: check its name and the connector's `schema`"
+            )
+        return found
 
     def tables(self) -> list[str]:
         """Tables and views that this user may read, those off the search path with their schema."""
@@ -118,10 +137,8 @@ class Postgres(Database):
             connection.close()
 
     def check(self) -> list[str]:
-        """Connect in both ways, and look for the privileges that reading and the horizon need."""
+        """Connect in both ways, and look for tables. What only some exports need is in `activity` and `facts`."""
         try:
-            with self._session() as session:
-                unseen = catalog.one(session, catalog.BLIND[0][0])
             problems = (
                 [] if self.tables() else [f"PostgreSQL {self.where} can read no table: GRANT SELECT on them to it"]
             )
@@ -129,9 +146,7 @@ class Postgres(Database):
                 pass
         except (ConnectorError, DeclarationError) as error:
             return [str(error)]
-        role = exp.to_identifier(self.user, quoted=True).sql(self.dialect)
-        hint = f"PostgreSQL {self.where} cannot see open transactions, so that the horizon is only the declared lag:"
-        return [*problems, f"{hint} GRANT pg_read_all_stats TO {role};"] if unseen else problems
+        return problems
 
     @contextmanager
     def _session(self) -> Iterator[Connection[TupleRow]]:
@@ -215,6 +230,10 @@ class PostgresSnapshot:
             cursor.execute(statement)
             row: tuple[Any, ...] = cursor.fetchone()
             return row
+
+
+def _named(table: exp.Table) -> str:
+    return exp.Table(this=table.this.copy(), db=table.args.get("db")).sql("postgres")
 
 
 def _next(reader: Any) -> pa.RecordBatch | None:

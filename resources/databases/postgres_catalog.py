@@ -49,6 +49,16 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
 ORDER BY 1
 """
 
+POSITION = b"SELECT pg_snapshot_xmin(pg_current_snapshot())"
+HAS_XMIN = b"SELECT relkind IN ('r', 'p', 'm') FROM pg_class WHERE oid = to_regclass(%s)"
+
+# A row's transaction, widened from 32 to 64 bits: it cannot be of the future, so it is of this epoch or of the last.
+SINCE = """
+((pg_snapshot_xmax(pg_current_snapshot())::text::bigint >> 32) << 32) + xmin::text::bigint
+- CASE WHEN xmin::text::bigint > (pg_snapshot_xmax(pg_current_snapshot())::text::bigint & 4294967295)
+  THEN 4294967296 ELSE 0 END
+"""
+
 # A backend cannot leave its database, so those of others cannot write here.
 OPEN = b"""
 SELECT pid, xact_start, coalesce(application_name, ''), coalesce(state, backend_type, '')
@@ -58,6 +68,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS
 ORDER BY xact_start
 """
 
+REMEDY = b"SELECT format('GRANT pg_read_all_stats TO %I;', current_user)"
 BLIND: tuple[tuple[bytes, str], ...] = (
     (
         b"SELECT NOT pg_has_role(current_user, 'pg_read_all_stats', 'usage')",
@@ -116,10 +127,12 @@ def activity(session: Connection[TupleRow], place: str) -> Activity:
     blind = [why for question, why in BLIND if one(session, question)]
     return Activity(
         clock=clock,
+        position=str(one(session, POSITION)),
         server=_server(session) or place,
         open=frozenset(f"{pid}/{start.isoformat()}" for pid, start, *_ in rows),
         oldest=rows[0][1] if rows else None,
         blind="; ".join(blind),
+        remedy=one(session, REMEDY) if BLIND[0][1] in blind else "",
         detail=_detail(clock, *rows[0]) if rows else "",
     )
 

@@ -43,12 +43,13 @@ class Journey(Quotas):
         server: str,
         rows: int,
         artifacts: Sequence[Artifact],
+        seen: dict[str, object] | None = None,
     ) -> None:
         """Record the sealed bytes of every delivery: from here on nothing is read from the source any more.
 
         Raises LedgerError when the window is sealed already.
         """
-        facts = {"horizon": horizon, "fingerprint": fingerprint, "server": server, "rows": rows}
+        facts = {"horizon": horizon, "fingerprint": fingerprint, "server": server, "rows": rows, "seen": seen}
         reach("ledger.seal.before")
         with self.write() as conn:
             sequence = self._seal(conn, lease, facts, artifacts)

@@ -71,17 +71,23 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Window:
-    """One generation of one window. `reached`: planned, sealed, done; `bytes`: the sealed parts of all deliveries."""
+    """One generation of one window. `reached`: planned, sealed, done; `bytes`: the sealed parts of all deliveries.
+
+    `again` is what asked for this generation. `seen` says where the spool keeps the keys of the rows that were read:
+    path, sha256, rows, and the source's position at that moment.
+    """
 
     id: int
     export: str
     partition: str
     generation: int
+    again: str | None
     lo: datetime
     hi: datetime
     low_id: int | None
     high_id: int | None
     declaration: dict[str, object]
+    seen: dict[str, object] | None
     fingerprint: str | None
     server: str | None
     reached: str

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ()
+MIGRATIONS: tuple[tuple[str, ...], ...] = (('ALTER TABLE "window" ADD COLUMN seen JSON',),)
 """Entry n holds the statements, valid on both databases, that lift version n + 1 to n + 2."""
 
 VERSION = len(MIGRATIONS) + 1
@@ -111,6 +111,7 @@ window = Table(
     Column("bytes", BIG),
     Column("detail", Text, nullable=False, server_default=""),
     Column("run", Text),
+    Column("seen", DOCUMENT),
     Column("sealed", BIG),  # the ledger's sequence at that moment: an order that no clock can disturb
     Column("started_at", Instant),
     Column("finished_at", Instant),

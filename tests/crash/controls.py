@@ -47,7 +47,7 @@ def no_seal() -> None:
     """Files are sent as soon as they are written, and recorded afterwards; what is there already is taken as sent."""
 
     def send_then_seal(*args: Any, **more: Any) -> None:
-        plan, _, _, _, _, lease, ledger, spool, store_of = args
+        plan, _, _, _, _, lease, ledger, spool, store_of, *_ = args
         sealing = ledger.seal
 
         def late(lease_: object, **facts: Any) -> None:

@@ -53,6 +53,7 @@ def deliver(trial: Trial, **how: Any) -> list[list[int]]:
     [
         JOINED,
         f"{JOINED} WHERE a.at >= {{low}} AND a.at < {{high}}",
+        f"{JOINED} WHERE a.at > {{last_id}}",
         "WITH own AS (SELECT * FROM rows WHERE at >= {low}) SELECT * FROM own WHERE at < {high} -- ours",
     ],
 )
@@ -63,7 +64,13 @@ def test_own_sql_by_time(rows: Trial, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [JOINED, f"{JOINED} WHERE a.id > {{low}} AND a.id <= {{high}}", f"{JOINED} WHERE a.id <= {{high}}"]
+    "query",
+    [
+        JOINED,
+        f"{JOINED} WHERE a.id > {{low}} AND a.id <= {{high}}",
+        f"{JOINED} WHERE a.id <= {{high}}",
+        f"{JOINED} WHERE a.id > {{$last_id}}",
+    ],
 )
 def test_own_sql_by_id(rows: Trial, source: Session, query: str) -> None:
     """By id too: the first key's lower bound is below every id."""
@@ -76,10 +83,29 @@ def test_own_sql_by_id(rows: Trial, source: Session, query: str) -> None:
 
 def test_own_bounds_reach_the_source(rows: Trial) -> None:
     """With the bounds in the query only the window's rows are read, each window by itself."""
-    rows.declare({"sql": f"{JOINED} WHERE a.at >= {{low}} AND a.at < {{high}} LIMIT 3", "cursor": BY_TIME})
+    inner = f"{JOINED} WHERE a.at >= {{low}} AND a.at < {{high}} LIMIT 3"
+    rows.declare({"sql": f"SELECT * FROM ({inner}) AS own", "cursor": BY_TIME})
     told = Told()
     assert deliver(rows, reporter=told) == [[0, 1, 2], [3, 4, 5]]
     assert told.rows == 6
+
+
+@pytest.mark.parametrize("end", ["LIMIT 2", "OFFSET 1", "FETCH FIRST 2 ROWS ONLY"])
+def test_a_limit_is_refused(rows: Trial, end: str) -> None:
+    """It would leave rows of a window out for ever; packs are the way to ask for a few at a time."""
+    rows.declare({"sql": f"{JOINED} WHERE a.id > {{$last_id}} {end}", "cursor": BY_ID})
+    (outcome,) = rows.run(DAYS[0])
+    assert (outcome.exit_code, rows.files("parquet")) == (2, [])
+    assert "`batch_rows`" in outcome.detail
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("by", [(BY_TIME | {"key": "id"}, [[0, 1, 2], [3, 4, 5]]), (BY_ID, [[*range(9)], []])])
+def test_packs(rows: Trial, by: tuple[dict[str, str], list[list[int]]], size: int) -> None:
+    """Packs of any size deliver what one reading does, by time and by id."""
+    cursor, expected = by
+    rows.declare({"table": "rows", "cursor": cursor, "batch_rows": size})
+    assert deliver(rows) == expected
 
 
 def test_sql_in_a_file(rows: Trial) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ from tests.resources.databases.subjects import (
     WRONG_VARIABLE,
     DuckDBSubject,
     PostgresSubject,
+    SQLiteSubject,
     Subject,
+)
+from tests.resources.databases.subjects_by_url import (
+    OracleSubject,
+    SqlServerSubject,
+    oracle_subject,
+    sqlserver_subject,
 )
 from tests.servers.postgres import PASSWORD
 
@@ -36,7 +44,27 @@ def duck(tmp_path: Path) -> DuckDBSubject:
     return DuckDBSubject(tmp_path / "source.duckdb")
 
 
-@pytest.fixture(params=["postgres", "duck"])
+@pytest.fixture
+def lite(tmp_path: Path) -> SQLiteSubject:
+    """A fresh SQLite file."""
+    return SQLiteSubject(tmp_path / "source.sqlite")
+
+
+@pytest.fixture
+def sqlserver() -> Iterator[SqlServerSubject]:
+    """A fresh database of the SQL Server that a URL names."""
+    with sqlserver_subject() as found:
+        yield found
+
+
+@pytest.fixture
+def oracle() -> Iterator[OracleSubject]:
+    """A fresh schema of the Oracle that a URL names."""
+    with oracle_subject() as found:
+        yield found
+
+
+@pytest.fixture(params=["postgres", "duck", "lite", "sqlserver", "oracle"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """Each database in turn: a new one is a class in subjects.py, a fixture above, and its name here."""
     found: Subject = request.getfixturevalue(request.param)

@@ -10,12 +10,15 @@ from sqlglot import exp
 
 from resources.databases.base import Database, Query
 
+FOLDS_TO_CAPITALS = frozenset({"oracle"})
+"""Dialects that would read a bare `t` as `T`: the suite's tables keep their small letters."""
+
 
 def relation(database: Database, text: str) -> exp.Expr:
     """A table or an aliased subquery, parsed in the database's dialect."""
     found = sqlglot.parse_one(f"SELECT * FROM {text}", dialect=database.dialect).args["from_"].this
     assert isinstance(found, exp.Expr)
-    return found
+    return found.transform(small) if database.dialect in FOLDS_TO_CAPITALS else found
 
 
 def query(database: Database, text: str, *where: exp.Expr, as_text: frozenset[str] = frozenset()) -> Query:
@@ -45,3 +48,9 @@ def rows(
 def column(name: str) -> exp.Column:
     """A quoted column."""
     return exp.column(name, quoted=True)
+
+
+def small(node: exp.Expr) -> exp.Expr:
+    """A bare name in small letters, quoted."""
+    is_small = isinstance(node, exp.Identifier) and node.name.islower()
+    return exp.to_identifier(node.name, quoted=True) if is_small else node

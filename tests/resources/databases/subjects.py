@@ -5,7 +5,9 @@ What must hold of all of them is in test_conformance.py; what is one database's 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,19 +18,31 @@ from psycopg.conninfo import conninfo_to_dict
 from resources.databases.base import Database
 from resources.databases.duckdb import DuckDB
 from resources.databases.postgres import Postgres
+from resources.databases.sqlite import SQLite
 from spec.secrets import FromEnv
 
 PASSWORD_VARIABLE = "OUTGATE_TEST_DATABASE_PASSWORD"
 WRONG_VARIABLE = "OUTGATE_TEST_WRONG_PASSWORD"
 WRONG = "wrong-p@ss/word"
+KEPT = (int, float, str, bytes, type(None))
+"""What SQLite stores as it is."""
 
 
 class Subject(Protocol):
-    """A database under test. `types` names its SQL types; `broken` its wrong connections and whether they may heal."""
+    """A database under test. `types` names its SQL types; `broken` its wrong connections and whether they may heal.
+
+    What a database cannot hold is left out of `types`, of `infinite` (literals that no type of Arrow can carry) and of
+    `nan`; `schemas` may be made in it, and `blind` is what it says of open transactions when nobody else is there.
+    `collations` are two text types: one that is loose, and one whose texts differ and sort by code point.
+    """
 
     types: ClassVar[dict[str, str]]
     infinite: ClassVar[dict[str, str]]
+    nan: ClassVar[tuple[str, ...]]
     series: ClassVar[str]
+    schemas: ClassVar[tuple[str, ...]]
+    collations: ClassVar[tuple[str, str]]
+    blind: ClassVar[str]
 
     @property
     def database(self) -> Database:
@@ -66,7 +80,11 @@ class PostgresSubject:
         "day": "'infinity'",
         "clock": "'24:00:00'",
     }
+    nan: ClassVar[tuple[str, ...]] = ("'NaN'",)
     series: ClassVar[str] = "generate_series(1, {rows}) AS r(i)"
+    schemas: ClassVar[tuple[str, ...]] = ("s",)
+    collations: ClassVar[tuple[str, str]] = ('text COLLATE "und-x-icu"', "text")
+    blind: ClassVar[str] = ""
 
     def __init__(self, url: str) -> None:
         parts = conninfo_to_dict(url)
@@ -117,7 +135,11 @@ class DuckDBSubject:
         "words": "varchar[]",
     }
     infinite: ClassVar[dict[str, str]] = PostgresSubject.infinite
+    nan: ClassVar[tuple[str, ...]] = PostgresSubject.nan
     series: ClassVar[str] = "range(1, {rows} + 1) AS r(i)"
+    schemas: ClassVar[tuple[str, ...]] = PostgresSubject.schemas
+    collations: ClassVar[tuple[str, str]] = ("varchar COLLATE nocase", "varchar")
+    blind: ClassVar[str] = PostgresSubject.blind
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -146,3 +168,54 @@ class DuckDBSubject:
             (DuckDB(path=str(text)), False),
             (DuckDB(path=str(self.path.parent)), False),
         ]
+
+
+class SQLiteSubject:
+    """SQLite, a file in the test's folder, in WAL mode: its writers and readers do not wait for each other."""
+
+    types: ClassVar[dict[str, str]] = {
+        "integer": "integer",
+        "money": "decimal(12,2)",
+        "flag": "boolean",
+        "ratio": "double",
+        "text": "varchar",
+        "moment": "timestamp",
+        "instant": "timestamptz",
+        "day": "date",
+        "clock": "time",
+        "document": "json",
+        "bytes": "blob",
+    }
+    infinite: ClassVar[dict[str, str]] = PostgresSubject.infinite
+    nan: ClassVar[tuple[str, ...]] = ()
+    series: ClassVar[str] = (
+        "(WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < {rows}) SELECT i FROM r) AS s"
+    )
+    schemas: ClassVar[tuple[str, ...]] = ()
+    collations: ClassVar[tuple[str, str]] = ("text COLLATE NOCASE", "text")
+    blind: ClassVar[str] = "SQLite does not show who has a transaction open"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run("PRAGMA journal_mode = WAL")
+
+    @property
+    def database(self) -> Database:
+        """The connector under test."""
+        return SQLite(path=str(self.path))
+
+    def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Commit one statement, its dates and decimals as the text that SQLite keeps of them."""
+        texts = [[value if isinstance(value, KEPT) else str(value) for value in row] for row in rows]
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            if rows:
+                connection.executemany(statement, texts)
+            else:
+                connection.execute(statement)
+
+    def broken(self) -> list[tuple[Database, bool]]:
+        """A missing file, a file of text, a folder."""
+        text = self.path.with_name("text.sqlite")
+        text.write_text("not a database, but long enough to be the header of one: " * 20)
+        wrong = (self.path.with_name("missing.sqlite"), text, self.path.parent)
+        return [(SQLite(path=str(path)), False) for path in wrong]

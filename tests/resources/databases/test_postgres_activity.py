@@ -74,6 +74,7 @@ def test_blind_without_the_privilege(
         seeing = database.activity()
     assert unseeing.open == frozenset()
     assert "GRANT pg_read_all_stats" in unseeing.blind
+    assert (unseeing.remedy, seeing.remedy) == ("GRANT pg_read_all_stats TO watcher;", "")
     assert (len(seeing.open), seeing.blind) == (1, "")
     assert abs(unseeing.clock - datetime.now(UTC)) < timedelta(seconds=5)
 

@@ -145,26 +145,38 @@ def test_open_refuses_a_newer_version(ledger: Ledger, place: Place) -> None:
 
 def test_open_lifts_an_older_version(ledger: Ledger, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The statements between the two versions are run once, in one transaction."""
-    monkeypatch.setattr(schema, "MIGRATIONS", (("ALTER TABLE export ADD COLUMN note TEXT",),))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    known = schema.VERSION
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("ALTER TABLE export ADD COLUMN note TEXT",)))
+    monkeypatch.setattr(schema, "VERSION", known + 1)
     for _ in range(2):
         place.open().close()
     with ledger.read() as conn:
-        assert conn.execute(text("SELECT version FROM ledger")).scalar() == 2
+        assert conn.execute(text("SELECT version FROM ledger")).scalar() == known + 1
         assert conn.execute(text("SELECT count(note) FROM export")).scalar() == 0
     assert [event.what for event in ledger.events()] == ["created", "upgraded"]
 
 
 def test_a_migration_that_fails_changes_nothing(ledger: Ledger, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration is rolled back with the version."""
-    monkeypatch.setattr(schema, "MIGRATIONS", (("ALTER TABLE export ADD COLUMN note TEXT", "SELECT nothing"),))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    known, broken = schema.VERSION, ("ALTER TABLE export ADD COLUMN note TEXT", "SELECT nothing")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
+    monkeypatch.setattr(schema, "VERSION", known + 1)
     with pytest.raises(LedgerError, match="nothing of this step was kept"):
         place.open()
     with pytest.raises(LedgerError, match="note"), ledger.read() as conn:
         conn.execute(text("SELECT note FROM export"))
     with ledger.read() as conn:
-        assert conn.execute(text("SELECT version FROM ledger")).scalar() == 1
+        assert conn.execute(text("SELECT version FROM ledger")).scalar() == known
+
+
+def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> None:
+    """A ledger of the first version becomes what a new one is, and keeps what was in it."""
+    done(ledger)
+    with ledger.write() as conn:
+        conn.execute(text('ALTER TABLE "window" DROP COLUMN seen'))
+        conn.execute(update(schema.ledger).values(version=1))
+    with closing(place.open()) as lifted:
+        assert [(each.state, each.seen) for each in lifted.history()] == [("done", None)]
 
 
 @pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "sqlite://", "sqlite:///:memory:", "nonsense"])

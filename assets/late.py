@@ -1,0 +1,101 @@
+"""Late rows: rows of a delivered window that were committed after it had been read. Which windows are looked at for
+them, when, and what a correction is called.
+
+How rows are told apart is in seen.py; a correction is driven like any other window, by the journey.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from assets.extract import Reading
+from assets.plan import Plan, key_columns
+from assets.seen import count_late
+from assets.transform import engine
+from assets.windows import Window
+from resources.ledger import Ledger
+from resources.ledger import Window as WindowRecord
+from resources.spool import Spool
+from spec.base import seconds
+from spec.export import Export
+from spec.source import IdCursor, TimeCursor
+
+CORRECTION = re.compile(r"late:(\d+):(\d+)")
+"""The `again` of a correction: the generation that lacks rows, and how many were found missing."""
+
+
+def is_kept(plan: Plan, window: Window, reading: Reading) -> bool:
+    """Whether the keys of a window are worth keeping: rows can be told apart, and a sweep will look at it."""
+    cursor = plan.export.source.cursor
+    if (
+        cursor is None
+        or plan.export.mode != "incremental"
+        or not key_columns(plan)
+        or not _looked_at(cursor, reading.horizon.kind)
+    ):
+        return False
+    return window.hi + seconds(cursor.lookback) >= reading.horizon.at
+
+
+def due(export: Export, ledger: Ledger, driven: set[str]) -> list[WindowRecord]:
+    """The windows of other runs that ended less than `lookback` ago, oldest first, with corrections that were begun.
+
+    None unless this run has driven such a recent window itself: a backfill of old ones looks at nothing.
+    """
+    cursor = export.source.cursor
+    if cursor is None or export.mode != "incremental":
+        return []
+    since, records = ledger.now() - seconds(cursor.lookback), ledger.windows(export.export, newest_first=False)
+    if not any(record.partition in driven and record.hi > since for record in records):
+        return []
+    return [
+        record for record in records
+        if record.partition not in driven and record.hi > since and (is_begun(record) or _may_lack(cursor, record))
+    ]  # fmt: skip
+
+
+def _may_lack(cursor: TimeCursor | IdCursor, record: WindowRecord) -> bool:
+    known = record.reached == "done" and record.seen is not None
+    return known and _looked_at(cursor, str((record.horizon or {}).get("kind")))
+
+
+def _looked_at(cursor: TimeCursor | IdCursor, horizon: str) -> bool:
+    """A window that was read behind a gate lacks nothing, so it is looked at only where `late` was written down."""
+    return horizon != "gate" or cursor.late is not None
+
+
+def is_begun(record: WindowRecord) -> bool:
+    """Whether it is a correction that an earlier run began and did not end."""
+    return record.reached != "done" and late_rows(record) is not None
+
+
+def asked(record: WindowRecord, rows: int) -> str:
+    """What asks for the correction of a generation, the same however often it is tried."""
+    return record.again or "" if is_begun(record) else f"late:{record.generation}:{rows}"
+
+
+def late_rows(record: WindowRecord) -> int | None:
+    """How many late rows a generation was made for; None when it is no correction."""
+    found = CORRECTION.fullmatch(record.again or "")
+    return int(found[2]) if found else None
+
+
+def look(
+    plan: Plan, records: Sequence[WindowRecord], ledger: Ledger, spool: Spool, folder: Path, owner: str,
+    say: Callable[[str], None],
+) -> dict[str, int]:  # fmt: skip
+    """Count the late rows of the windows, by partition, and write them down; {} where they are only to be reported.
+
+    Raises ConnectorError and what else a reading raises.
+    """
+    cursor, name = plan.export.source.cursor, plan.export.export
+    restate = cursor is not None and cursor.late != "report"
+    with engine(folder, spool.root) as connection:
+        found = count_late(plan, records, spool, connection, folder, plan.database.activity().server)
+    for key, rows in found.items():
+        then = "it is delivered again" if restate else "`late: report` leaves it as it is"
+        say(f"{key}: {rows} rows were committed after it was read; {then}")
+        ledger.event("late", export=name, partition=key, who=owner, detail=f"{rows} rows")
+    return found if restate else {}

@@ -165,10 +165,12 @@ def _log(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
 def _metadata(outcome: Outcome) -> dict[str, Any]:
     record = outcome.record
     assert record is not None  # noqa: S101  (the caller looked)
-    window = {
+    window: dict[str, Any] = {
         "window": f"{record.lo:%Y-%m-%d %H:%M:%S} to {record.hi:%Y-%m-%d %H:%M:%S} UTC",
         "generation": record.generation, "horizon": str((record.horizon or {}).get("kind", "")),
     }  # fmt: skip
+    if "late" in (record.horizon or {}):
+        window["late rows"] = (record.horizon or {})["late"]
     rows = {"dagster/row_count": record.rows or 0, "rows": record.rows or 0}
     preview = {"preview": dg.MetadataValue.md(outcome.preview)} if outcome.preview else {}
     extract = rows | window | {"horizon detail": str((record.horizon or {}).get("detail", ""))}
@@ -208,7 +210,7 @@ def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> No
         context.instance.add_run_tags(context.run.run_id, {HELD: title.lower()})
     lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad]
     head = title if len(waiting) == len(bad) else "FAILED"
-    good = len(outcomes) - len(bad)
+    good = sum(outcome.late is None for outcome in outcomes if outcome.good)
     failure = dg.Failure(
         f"{head}: {len(bad)} of {len(outcomes)} windows, {good} delivered. " + "\n".join(lines[:20]),
         metadata={"windows": len(outcomes), "delivered": good, "at": datetime.now(UTC).isoformat()},

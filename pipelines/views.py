@@ -30,8 +30,13 @@ def _row(window: Window, delivery: Delivery) -> dict[str, Any]:
         "horizon": (window.horizon or {}).get("kind"),
         "parts": parts,
         "started_at": _time(window.started_at), "finished_at": _time(window.finished_at),
-        "detail": delivery.detail or window.detail,
+        "detail": delivery.detail or window.detail or _late(window),
     }  # fmt: skip
+
+
+def _late(window: Window) -> str:
+    rows = (window.horizon or {}).get("late")
+    return f"delivered again with {rows} late rows" if rows else ""
 
 
 def _time(moment: Any) -> str | None:

@@ -149,3 +149,17 @@ def test_a_wrong_declaration_leaves_the_others_alone(small: Small) -> None:
     small.declare("export: broken\nsource: 5\n", "broken")
     definitions = build_definitions(small.project, small.home)
     assert {job.name for job in definitions.resolve_all_job_defs()} >= {"sales_job"}
+
+
+def test_a_correction_is_recorded_with_its_own_window(small: Small, instance: dg.DagsterInstance) -> None:
+    """A run that finds late rows in an older window materializes that partition anew, beside those it was asked for."""
+    small.declare(EXPORT.replace("stamped_by: database", "stamped_by: database, late: restate, lookback: 9000d"))
+    assert run(small, instance, day(0), day(1)).success
+    small.sql("INSERT INTO sales VALUES (900, '2026-01-01 10:00Z', 'late', 1)")
+    assert run(small, instance, day(2), day(2)).success
+    found = materialized(instance)
+    assert {key: metadata["rows"] for key, metadata in found.items()} == {
+        day(0): ROWS_A_DAY + 1, day(1): ROWS_A_DAY, day(2): ROWS_A_DAY,
+    }  # fmt: skip
+    assert (found[day(0)]["generation"], found[day(0)]["late rows"]) == (2, 1)
+    assert "late rows" not in found[day(2)]

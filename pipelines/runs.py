@@ -15,12 +15,14 @@ from assets.outcome import Outcome
 from pipelines.console import Bars
 from pipelines.home import Home
 from pipelines.project import Project
+from resources.owner import is_dead, me
 from spec.errors import OutgateError
 from spec.reading import Declared
 
 if TYPE_CHECKING:
     import dagster as dg
 
+OWNER = "outgate/owner"
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -47,15 +49,27 @@ def launch(
     chunks = list(chunked(declared, keys))
     tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
     with instance_of(home, project) as instance:
+        _end_dead(instance)
         for chunk in chunks:
             before, run_id = len(bars.outcomes), str(uuid.uuid4())
             with _kept_open(instance, run_id):
                 result = job.execute_in_process(
-                    instance=instance, tags=tags | {START: chunk[0], END: chunk[-1]}, raise_on_error=False,
+                    instance=instance, tags=tags | {OWNER: me(), START: chunk[0], END: chunk[-1]}, raise_on_error=False,
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}, run_id=run_id,
                 )  # fmt: skip
             _nothing_lost(result, chunk, bars.outcomes[before:])
     return len(chunks)
+
+
+def _end_dead(instance: dg.DagsterInstance) -> None:
+    """Tell Dagster of runs whose process was killed: nobody else would, and they would be "started" for ever."""
+    import dagster as dg
+
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
+        if is_dead(run.tags.get(OWNER, "")):
+            instance.report_run_failed(
+                run, "The process of this run was ended from outside; the windows go on from the ledger."
+            )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
 
 
@@ -22,3 +23,17 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of a fresh, empty database as its owner; it is dropped after the test."""
     with postgres_server.database(f"test_{uuid.uuid4().hex[:12]}") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDBServer]:
+    """One MariaDB for the whole session; its owner may do everything in databases called `test_...`."""
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
+    """The name of a fresh, empty database; it is dropped after the test."""
+    with mariadb_server.database(f"test_{uuid.uuid4().hex[:12]}") as name:
+        yield name

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.runs import instance_of
 from tests.small import ROWS_A_DAY, Small, day
 
 POINTS = ("extract.written", "local.publish.renamed", "ledger.close.before")
@@ -43,4 +44,6 @@ def test_a_killed_backfill_goes_on(tmp_path: Path, postgres_url: str, point: str
     assert [len(small.rows(day(number))) for number in range(4)] == [ROWS_A_DAY] * 4
     assert "nothing to do" in small.process(*backfill, **there).stdout
     assert "4 of 4 deliveries are as the receipts say" in small.process("verify", "sales", **there).stdout
+    with instance_of(small.home, small.project) as instance:
+        assert {run.status.value for run in instance.get_runs()} == {"FAILURE", "SUCCESS"}
     assert '"generation": 2' not in small.process("history", "--json", **there).stdout

@@ -12,6 +12,7 @@ from tests.resources.databases.subjects import (
     WRONG,
     WRONG_VARIABLE,
     DuckDBSubject,
+    MySQLSubject,
     PostgresSubject,
     SQLiteSubject,
     Subject,
@@ -22,6 +23,7 @@ from tests.resources.databases.subjects_by_url import (
     oracle_subject,
     sqlserver_subject,
 )
+from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgres import PASSWORD
 
 
@@ -51,6 +53,13 @@ def lite(tmp_path: Path) -> SQLiteSubject:
 
 
 @pytest.fixture
+def mysql(mariadb_server: MariaDBServer, mariadb_name: str) -> Iterator[MySQLSubject]:
+    """A fresh MariaDB database."""
+    yield MySQLSubject(mariadb_server, mariadb_name)
+    mariadb_server.execute(*(f"DROP DATABASE IF EXISTS {name}" for name in MySQLSubject.schemas))
+
+
+@pytest.fixture
 def sqlserver() -> Iterator[SqlServerSubject]:
     """A fresh database of the SQL Server that a URL names."""
     with sqlserver_subject() as found:
@@ -64,7 +73,7 @@ def oracle() -> Iterator[OracleSubject]:
         yield found
 
 
-@pytest.fixture(params=["postgres", "duck", "lite", "sqlserver", "oracle"])
+@pytest.fixture(params=["postgres", "duck", "lite", "mysql", "sqlserver", "oracle"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """Each database in turn: a new one is a class in subjects.py, a fixture above, and its name here."""
     found: Subject = request.getfixturevalue(request.param)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -17,9 +18,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from resources.databases.base import Database
 from resources.databases.duckdb import DuckDB
+from resources.databases.mysql import MariaDB
 from resources.databases.postgres import Postgres
 from resources.databases.sqlite import SQLite
 from spec.secrets import FromEnv
+from tests.servers.mariadb import OWNER, MariaDBServer
 
 PASSWORD_VARIABLE = "OUTGATE_TEST_DATABASE_PASSWORD"
 WRONG_VARIABLE = "OUTGATE_TEST_WRONG_PASSWORD"
@@ -33,7 +36,8 @@ class Subject(Protocol):
 
     What a database cannot hold is left out of `types`, of `infinite` (literals that no type of Arrow can carry) and of
     `nan`; `schemas` may be made in it, and `blind` is what it says of open transactions when nobody else is there.
-    `collations` are two text types: one that is loose, and one whose texts differ and sort by code point.
+    `collations` are two text types: one that is loose, and one whose texts differ and sort by code point. `instead` are
+    values for the extreme ones that the database cannot store, by the name of their type.
     """
 
     types: ClassVar[dict[str, str]]
@@ -43,6 +47,7 @@ class Subject(Protocol):
     schemas: ClassVar[tuple[str, ...]]
     collations: ClassVar[tuple[str, str]]
     blind: ClassVar[str]
+    instead: ClassVar[dict[str, Any]]
 
     @property
     def database(self) -> Database:
@@ -85,6 +90,7 @@ class PostgresSubject:
     schemas: ClassVar[tuple[str, ...]] = ("s",)
     collations: ClassVar[tuple[str, str]] = ('text COLLATE "und-x-icu"', "text")
     blind: ClassVar[str] = ""
+    instead: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, url: str) -> None:
         parts = conninfo_to_dict(url)
@@ -140,6 +146,7 @@ class DuckDBSubject:
     schemas: ClassVar[tuple[str, ...]] = PostgresSubject.schemas
     collations: ClassVar[tuple[str, str]] = ("varchar COLLATE nocase", "varchar")
     blind: ClassVar[str] = PostgresSubject.blind
+    instead: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -194,6 +201,7 @@ class SQLiteSubject:
     schemas: ClassVar[tuple[str, ...]] = ()
     collations: ClassVar[tuple[str, str]] = ("text COLLATE NOCASE", "text")
     blind: ClassVar[str] = "SQLite does not show who has a transaction open"
+    instead: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -219,3 +227,76 @@ class SQLiteSubject:
         text.write_text("not a database, but long enough to be the header of one: " * 20)
         wrong = (self.path.with_name("missing.sqlite"), text, self.path.parent)
         return [(SQLite(path=str(path)), False) for path in wrong]
+
+
+class MySQLSubject:
+    """MariaDB, through TLS and with a password; the statements of the tests are in its ANSI mode."""
+
+    types: ClassVar[dict[str, str]] = {
+        "integer": "bigint",
+        "exact": "decimal(38,10)",
+        "money": "decimal(12,2)",
+        "ratio": "double",
+        "text": "text",
+        "moment": "datetime(6)",
+        "instant": "timestamp(6) NULL",
+        "day": "date",
+        "clock": "time(6)",
+        "document": "json",
+        "bytes": "blob",
+    }
+    infinite: ClassVar[dict[str, str]] = {
+        "moment": "'0000-00-00 00:00:00.000000'",
+        "instant": "'0000-00-00 00:00:00.000000'",
+        "day": "'2024-00-00'",
+        "clock": "'24:00:00.000000'",
+    }
+    nan: ClassVar[tuple[str, ...]] = ()
+    series: ClassVar[str] = "(SELECT seq AS i FROM seq_1_to_{rows}) AS r"
+    schemas: ClassVar[tuple[str, ...]] = ("test_s",)
+    collations: ClassVar[tuple[str, str]] = ("varchar(20)", "varchar(20) COLLATE utf8mb4_nopad_bin")
+    blind: ClassVar[str] = ""
+    instead: ClassVar[dict[str, Any]] = {
+        "ratio": -1.7976931348623157e308,
+        "instant": datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+    }
+
+    def __init__(self, server: MariaDBServer, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.settings: dict[str, Any] = {
+            "host": server.host,
+            "port": server.port,
+            "database": name,
+            "user": OWNER,
+            "password": FromEnv(env=PASSWORD_VARIABLE),
+            "ssl_ca": str(server.certificate),
+        }
+
+    @property
+    def database(self) -> Database:
+        """The connector under test."""
+        return MariaDB(**self.settings)
+
+    def run(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+        """Commit one statement as its owner, who may store a date that is none."""
+        mode = "SET time_zone = '+00:00', sql_mode = 'ANSI'"
+        with self.server.connect(self.name, init_command=mode) as session, session.cursor() as cursor:
+            if rows:
+                cursor.executemany(statement.replace("?", "%s"), [list(row) for row in rows])
+            else:
+                cursor.execute(statement)
+
+    def broken(self) -> list[tuple[Database, bool]]:
+        """One wrong setting each."""
+        changes: list[tuple[dict[str, Any], bool]] = [
+            ({"host": "nowhere.invalid"}, True),
+            ({"port": 1}, True),
+            ({"password": FromEnv(env=WRONG_VARIABLE)}, False),
+            ({"user": "nobody_here"}, False),
+            ({"database": "test_not_there"}, False),
+            ({"database": "forbidden"}, False),
+            ({"ssl_ca": "/etc/ssl/certs/ca-certificates.crt"}, False),
+            ({"ssl_ca": "/nowhere/ca.pem"}, False),
+        ]
+        return [(MariaDB(**self.settings | change), retriable) for change, retriable in changes]

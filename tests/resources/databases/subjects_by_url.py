@@ -70,6 +70,7 @@ class SqlServerSubject:
         "varchar(20) COLLATE Latin1_General_BIN2",
     )
     blind: ClassVar[str] = ""
+    instead: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.settings = given | {"password": FromEnv(env=PASSWORD_VARIABLE)}
@@ -117,6 +118,7 @@ class OracleSubject:
     schemas: ClassVar[tuple[str, ...]] = ()
     collations: ClassVar[tuple[str, str]] = ("varchar2(20) COLLATE BINARY_CI", "varchar2(20)")
     blind: ClassVar[str] = ""
+    instead: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, given: dict[str, Any], schema: str) -> None:
         self.settings = given | {"password": FromEnv(env=PASSWORD_VARIABLE), "schema": schema}

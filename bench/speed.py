@@ -1,7 +1,7 @@
-"""One million rows from PostgreSQL to files, against the limit (psql's COPY to nowhere), COPY through gzip, and dlt.
+"""Rows from PostgreSQL to files, against the limit (psql's COPY through pigz -1 on two cores), dlt and Sling.
 
-Contenders run interleaved, each in a process of its own; Outgate and dlt must have delivered every row. Ratios are to
-the limit of the same round. `--million 1`, `--rounds 3`, `--without dlt`.
+Contenders run interleaved, each in a process of its own; Outgate and its peers must have delivered every row. Ratios
+are to the limit of the same round. `--million 1`, `--rounds 3`, `--without dlt sling`. pigz comes from apt.
 """
 
 from __future__ import annotations
@@ -11,23 +11,18 @@ import re
 import shlex
 import shutil
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from bench import peers
 from bench.measure import Broken, Measured, interleaved, measured, spread, table
-from bench.project import EXPORT, REPOSITORY, Bench, postgres, scratch
+from bench.project import EXPORT, Bench, postgres, scratch
 from bench.rows import COLUMNS, into_postgres, key
 from tests.servers.postgres import running_postgres
 
-LIMIT = "psql COPY > /dev/null"
-PEERS = REPOSITORY / ".cache/bench/dlt"
-PACKAGES = ("dlt[parquet]==1.31.0", "sqlalchemy", "psycopg[binary]", "pyarrow", "connectorx")
+LIMIT = "psql COPY | pigz -1"
 FORMATS = ("csv.gz", "ndjson.gz", "parquet")
 Contender = Callable[[int], Measured]
 
@@ -37,31 +32,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--million", type=float, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--without", nargs="*", default=[], choices=["dlt"])
+    parser.add_argument("--without", nargs="*", default=[], choices=["dlt", "sling"])
     chosen = parser.parse_args()
     rows = int(chosen.million * 1_000_000)
     with scratch("speed") as folder, running_postgres(folder / "server") as server, server.database("bench") as url:
         into_postgres(server, "bench", [rows])
-        contenders = _contenders(folder, url, rows, dlt="dlt" not in chosen.without)
+        contenders = _contenders(folder, url, rows, {"dlt", "sling"} - {*chosen.without})
         found = interleaved(contenders, chosen.rounds)
         sizes = {name: _size(folder / _slug(name)) for name in contenders}
     _report(found, sizes, rows)
     return 0
 
 
-def _contenders(folder: Path, url: str, rows: int, *, dlt: bool) -> dict[str, Contender]:
+def _contenders(folder: Path, url: str, rows: int, wanted: set[str]) -> dict[str, Contender]:
     """By name; what one delivers lies in the folder of its slug."""
+    nowhere = "psql COPY > /dev/null"
     made: dict[str, Contender] = {
-        LIMIT: partial(_shell, folder / _slug(LIMIT), url, "> /dev/null"),
-        "psql COPY to gzip -1": partial(_shell, folder / _slug("psql COPY to gzip -1"), url, "| gzip -1 > rows.csv.gz"),
+        LIMIT: partial(_shell, folder / _slug(LIMIT), url, "| pigz -1 -p 2 > rows.csv.gz"),
+        nowhere: partial(_shell, folder / _slug(nowhere), url, "> /dev/null"),
     }
     for form in FORMATS:
         made[f"journey, {form}"] = partial(_journey, folder / _slug(f"journey, {form}"), postgres(url), form, rows)
     made["outgate run, csv.gz"] = partial(_command, folder / _slug("outgate run, csv.gz"), postgres(url), rows)
-    if dlt and _installed():
+    if "sling" in wanted and peers.installed("sling"):
+        made["Sling 1.4.11, csv.gz"] = partial(peers.sling, folder / "sling", url, rows)
+    if "dlt" in wanted and peers.installed("dlt"):
         for form, backend in (("csv", "pyarrow"), ("csv", "connectorx"), ("parquet", "connectorx")):
             name = f"dlt {backend}, {form}"
-            made[name] = partial(_dlt, folder / _slug(name), url, form, backend, rows)
+            made[name] = partial(peers.dlt, folder / _slug(name), url, form, backend, rows)
     return made
 
 
@@ -96,34 +94,6 @@ def _all_there(bench: Bench, rows: int) -> None:
     ledger.close()
     if record is None or record.state != "done" or record.rows != rows:
         raise Broken(f"{bench.folder}: expected {rows} rows, the ledger has {record}")
-
-
-def _installed() -> bool:
-    """Make the peer's own virtualenv, once; False, with a word, where it cannot be had."""
-    python = PEERS / "bin/python"
-    if python.exists():
-        return True
-    uv = str(Path(sys.executable).parent / "uv")
-    try:
-        subprocess.run([uv, "venv", "--quiet", str(PEERS)], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *PACKAGES], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        shutil.rmtree(PEERS, ignore_errors=True)
-        print(f"without dlt: it cannot be installed here ({error})")
-        return False
-    return True
-
-
-def _dlt(folder: Path, url: str, form: str, backend: str, rows: int, _round: int) -> Measured:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    command = [str(PEERS / "bin/python"), str(REPOSITORY / "bench/peer_dlt.py"), url, str(folder), form, backend]
-    got = measured(command, folder, {"HOME": str(folder)})
-    reader = "read_parquet" if form == "parquet" else "read_csv"
-    query = f"SELECT count(*) FROM {reader}('{folder}/out/peer/rows/*')"
-    if (found := duckdb.execute(query).fetchall()[0][0]) != rows:
-        raise Broken(f"{folder}: expected {rows} rows, dlt delivered {found}")
-    return got
 
 
 def _size(folder: Path) -> int:

@@ -163,7 +163,7 @@ def test_refusals(mysql: MySQLSubject, kind: str, value: str) -> None:
 def test_shapes_are_refused(mysql: MySQLSubject) -> None:
     """A geometry is refused with its name and the way out, only where it is read."""
     mysql.run("CREATE TABLE t (id int, place point)")
-    with pytest.raises(RowsRefused, match="column 'place' is point.* add 'place' to `source.as_text`"):
+    with pytest.raises(RowsRefused, match=r"column 'place' is point.* add 'place' to `source.as_text`"):
         rows(mysql.database, "t")
     asked = query(mysql.database, "t")
     with mysql.database.snapshot() as snapshot:
@@ -175,7 +175,7 @@ def test_text_without_a_form_in_utf8(mysql: MySQLSubject) -> None:
     mysql.run("CREATE TABLE t (id int, v varchar(9) CHARACTER SET big5)")
     mysql.run("INSERT INTO t VALUES (1, UNHEX('C8FE'))")
     assert mysql.server.execute("SELECT v FROM t", database=mysql.name) == (("?",),)
-    with pytest.raises(RowsRefused, match="column 'v' .* no exact form in UTF-8"):
+    with pytest.raises(RowsRefused, match=r"column 'v' .* no exact form in UTF-8"):
         rows(mysql.database, "t")
     mysql.run("UPDATE t SET v = '?'")
     assert rows(mysql.database, "t") == [{"id": 1, "v": "?"}]
@@ -184,7 +184,7 @@ def test_text_without_a_form_in_utf8(mysql: MySQLSubject) -> None:
 def test_bytes_that_are_not_text() -> None:
     """Text that is not UTF-8 is refused, never mended."""
     column = mysql_types.column("v", "text", nullable=True, as_text=False)
-    with pytest.raises(RowsRefused, match="column 'v' .* not UTF-8"):
+    with pytest.raises(RowsRefused, match=r"column 'v' .* not UTF-8"):
         mysql_types.rebuilt(column, pa.array([b"fine", b"\xff"]))
 
 

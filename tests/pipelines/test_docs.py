@@ -138,6 +138,8 @@ def test_every_example_can_be_typed(line: str) -> None:
         pass
 
 
+TOGETHER = {"mariadb": "mysql"}
+"""Connector types that another's page speaks of as well."""
 WANTED: dict[str, tuple[str, set[str]]] = {
     "exports": ("declaration.md", keys(Export)),
     "defaults": ("declaration.md", keys(Defaults)),
@@ -145,7 +147,10 @@ WANTED: dict[str, tuple[str, set[str]]] = {
     "later": ("declaration.md", {path[-1] for path in later._KEYS} | {word for _, word in later._VALUES}),
     "operators": ("concepts/shaping.md", set(OPERATORS)),
     "aggregates": ("concepts/shaping.md", set(AGGREGATES)),
-} | {kind: (f"connectors/{kind}.md", keys(model) - {"env", "file"}) for kind, model in types().items()}
+} | {
+    kind: (f"connectors/{TOGETHER.get(kind, kind)}.md", keys(model) - {"env", "file"})
+    for kind, model in types().items()
+}
 """The words that must be named, and the page, by what they are."""
 
 

@@ -13,6 +13,8 @@ import dagster as dg
 
 from assets.journey import Journey
 from assets.outcome import Outcome, Reporter
+from assets.partitions import partitions_of
+from assets.plan import grid_of
 from resources.ledger import Delivery
 from resources.ledger import Window as WindowRecord
 from resources.registry import Connectors
@@ -26,8 +28,6 @@ HELD = "outgate/held"
 RETRIES, RETRY_SECONDS = 2, 30
 FROM = "outgate/from"
 """Who started a run that a person is waiting for: it ends with its message and is not tried again by itself."""
-FORMATS = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
-CRONS = {"hour": "0 * * * *", "day": "0 0 * * *", "week": "0 0 * * 1", "month": "0 0 1 * *"}
 
 
 class StepConfig(dg.Config):
@@ -35,19 +35,6 @@ class StepConfig(dg.Config):
 
     again: bool = False
     accept_columns: bool = False
-
-
-def partitions_of(export: Export) -> dg.TimeWindowPartitionsDefinition:
-    """Dagster's view of the grid: the same keys; what they mean is computed in windows.py."""
-    partitions = export.partitions
-    cadence = partitions.cadence
-    fmt = FORMATS.get(cadence, "%Y-%m-%d-%H:%M")
-    return dg.TimeWindowPartitionsDefinition(
-        cron_schedule=CRONS.get(cadence, cadence),
-        start=partitions.first.strftime(fmt),
-        fmt=fmt,
-        timezone=partitions.timezone,
-    )
 
 
 def assets_of(
@@ -68,7 +55,7 @@ def assets_of(
     def step(context: dg.AssetExecutionContext, config: StepConfig) -> Iterator[dg.MaterializeResult[None]]:
         outcomes = []
         try:
-            for outcome in _journey(context, config, prepare(declared, reporter())).run(list(context.partition_keys)):
+            for outcome in _journey(context, config, prepare(declared, reporter())).run(_keys(context, export)):
                 outcomes.append(outcome)
                 _log(context, outcome)
         except OutgateError as error:
@@ -77,6 +64,11 @@ def assets_of(
         yield from ()  # each partition was logged when it was done; an output would count for all of them
 
     return [step, *_source_of(export, kinds)]
+
+
+def _keys(context: dg.AssetExecutionContext, export: Export) -> list[str]:
+    """The windows of the run, as the grid has them: only its ends are Dagster's."""
+    return grid_of(export).between(context.partition_keys[0], context.partition_keys[-1])
 
 
 def _journey(context: dg.AssetExecutionContext, config: StepConfig, journey: Journey) -> Journey:
@@ -155,14 +147,14 @@ def _log(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
     if outcome.skipped:
         context.log.info("%s: %s", outcome.key, outcome.detail)
     metadata = _metadata(outcome)
-    order = ["extract", "transform", *metadata["load"]]  # downstream last, or Dagster calls it out of date
-    for key in sorted(context.selected_asset_keys, key=lambda key: order.index(key.path[-1])):
-        name = key.path[-1]
-        found = metadata["load"].get(name) or metadata[name if name in metadata else "extract"]
-        context.log_event(dg.AssetMaterialization(key, partition=outcome.key, metadata=found))
+    keys = {key.path[-1]: key for key in context.selected_asset_keys}
+    for name, found in metadata.items():  # downstream last, or Dagster calls it out of date
+        if name in keys:  # a delivery that was declared after the window was sealed has nothing in it
+            context.log_event(dg.AssetMaterialization(keys[name], partition=outcome.key, metadata=found))
 
 
-def _metadata(outcome: Outcome) -> dict[str, Any]:
+def _metadata(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """By asset, upstream first."""
     record = outcome.record
     assert record is not None  # noqa: S101  (the caller looked)
     window: dict[str, Any] = {
@@ -176,7 +168,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
     extract = rows | window | {"horizon detail": str((record.horizon or {}).get("detail", ""))}
     shaped = rows | window | {"bytes": record.bytes or 0} | preview
     loads = {f"load_{delivery.name}": _delivered(record, delivery) | window for delivery in record.deliveries}
-    return {"extract": extract, "transform": shaped, "load": loads}
+    return {"extract": extract, "transform": shaped} | loads
 
 
 def _delivered(record: WindowRecord, delivery: Delivery) -> dict[str, Any]:

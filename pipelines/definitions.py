@@ -12,9 +12,11 @@ import dagster as dg
 from assets.graph import assets_of, resource_of
 from assets.journey import Journey
 from assets.outcome import Reporter
+from assets.partitions import refuse_other_keys
 from pipelines.home import Home
 from pipelines.project import Project
 from schedules.calendars import schedule_of
+from spec.errors import DeclarationError
 from spec.reading import Declared
 
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")  # whatever instance the definitions are loaded into
@@ -33,8 +35,8 @@ def build_definitions(
         ledger, spool = home.open()
         return Journey(declared, ledger, spool, project.connectors, project.planner(declared), told)
 
-    exports = list(project.exports.values())
-    for problem in project.problems:
+    exports, problems = _shown(project)
+    for problem in problems:
         dg.get_dagster_logger("outgate").error(problem)
     assets = [part for declared in exports for part in assets_of(declared, prepare, kinds, reporter)]
     jobs = {each.export.export: _job(each) for each in exports}
@@ -43,6 +45,20 @@ def build_definitions(
         assets=_once(assets), jobs=list(jobs.values()), schedules=[each for each in schedules if each],
         executor=dg.in_process_executor, resources={name: resource_of(project.connectors, name) for name in kinds},
     )  # fmt: skip
+
+
+def _shown(project: Project) -> tuple[list[Declared], list[str]]:
+    """The exports that Dagster can show, and what is wrong with the others."""
+    shown: list[Declared] = []
+    problems: list[str] = []
+    for declared in project.exports.values():
+        try:
+            refuse_other_keys(declared)
+        except DeclarationError as error:
+            problems += error.problems
+        else:
+            shown.append(declared)
+    return shown, [*project.problems, *problems]
 
 
 def _job(declared: Declared) -> dg.UnresolvedAssetJobDefinition:

@@ -42,8 +42,10 @@ def launch(
     project: Project, home: Home, declared: Declared, keys: list[str], bars: Bars, *, again: bool, accept: bool
 ) -> int:
     """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`."""
+    from assets.partitions import refuse_other_keys
     from pipelines.definitions import build_definitions
 
+    refuse_other_keys(declared)
     export = declared.export
     job = build_definitions(project, home, lambda: bars).resolve_job_def(f"{export.export}_job")
     chunks = list(chunked(declared, keys))
@@ -93,7 +95,7 @@ def _kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:
     """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
     asked = [outcome for outcome in outcomes if outcome.late is None]
-    if len(asked) == len(chunk) and result.success == all(outcome.good for outcome in outcomes):
+    if [outcome.key for outcome in asked] == chunk and result.success == all(outcome.good for outcome in outcomes):
         return
     if any(event.event_type_value == "PIPELINE_CANCELED" for event in result.all_events):
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ import pytest
 TOP: Final = Path(__file__).parent.parent
 ROOMS: Final = ("spec", "resources", "assets", "schedules", "pipelines")
 OUTSIDE: Final = frozenset({"tests", "bench", "demo"})
-DAGSTER_FILES: Final = ("pipelines/definitions.py", "schedules/", "assets/graph.py", "assets/checks.py")
+DAGSTER_FILES: Final = ("pipelines/definitions.py", "schedules/", "assets/graph.py", "assets/partitions.py")
 COMMAND: Final = ("pipelines/cli.py", "pipelines/runs.py", "pipelines/commands/")
 VENDORS: Final = frozenset(
     {"adbc_driver_postgresql", "azure", "boto3", "botocore", "google", "googleapiclient", "oracledb", "paramiko",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -25,7 +26,7 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     project = Project.find()
     chosen = [project.get(name) for name in exports] or list(project.exports.values())
     problems = [*project.problems, *project.check_connectors()] if not exports else []
-    problems += [problem for each in chosen for problem in _grid_problems(project, each)]
+    problems += [problem for each in chosen for problem in [*_grid_problems(project, each), *_odd_nights(each)]]
     advice: list[str] = []
     if connect and not problems:
         problems, advice = _connect(project, chosen)
@@ -56,6 +57,22 @@ def _grid_problems(project: Project, declared: Declared) -> list[str]:
             return [problem]
     finally:
         ledger.close()
+    return []
+
+
+def _odd_nights(declared: Declared) -> list[str]:
+    """A grid that Dagster does not show as it is; Dagster is asked only where clocks touch it."""
+    from assets.nights import touched
+    from assets.plan import grid_of
+
+    if not touched(grid_of(declared.export), datetime.now(UTC).date()):
+        return []
+    from assets.partitions import refuse_other_keys
+
+    try:
+        refuse_other_keys(declared)
+    except DeclarationError as error:
+        return list(error.problems)
     return []
 
 

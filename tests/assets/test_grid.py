@@ -14,6 +14,7 @@ from spec.errors import DeclarationError
 PLACES: Final = [
     ("America/New_York", 2025), ("Europe/Paris", 2025), ("America/Sao_Paulo", 2018), ("America/Havana", 2025),
     ("Asia/Kathmandu", 2025), ("UTC", 2024), ("Australia/Adelaide", 2025), ("Europe/London", 2024),
+    ("Europe/Dublin", 2026), ("Africa/Casablanca", 2026), ("Asia/Beirut", 2026), ("Africa/Cairo", 2026),
 ]  # fmt: skip
 CRONS: Final = ["*/30 * * * *", "30 2 * * *", "15,45 2 * * *", "30 1 * * *", "0 6,18 * * 1-5", "0 */6 * * *",
                 "30 0,12 * * *", "0 0 L * *", "15 4 1,15 * *", "0 9 * * 1#1"]  # fmt: skip

@@ -20,7 +20,7 @@ from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
 from assets.plan import Plan, grid_of
-from assets.readings import Readings
+from assets.readings import Readings, refuse_old_snapshot
 from assets.seal import seal
 from assets.transform import shape
 from assets.windows import Window
@@ -103,15 +103,16 @@ class Journey:
             return self._failed(window.key, None, error)
         if acquired.lease is None:
             return Outcome.of(acquired.window, skipped=True, busy=acquired.busy)
+        beat = Heartbeat(self.ledger, acquired.lease, self.lease)
         try:
-            with Heartbeat(self.ledger, acquired.lease, self.lease):
-                return self._steps(acquired.lease, acquired.window, window, rest, readings)
+            with beat:
+                return self._steps(beat, acquired.window, window, rest, readings)
         except Exception as error:  # noqa: BLE001  (one bad window must not stop the others)
-            return self._failed(window.key, acquired.lease, self._told(window, error))
+            return self._failed(window.key, beat.lease, self._told(window, error))
         finally:
             reach("journey.ends")
             with suppress(LedgerError):  # then it ends by itself, and what went wrong before is what is told
-                self.ledger.release(acquired.lease)
+                self.ledger.release(beat.lease)
 
     def _told(self, window: Window, error: Exception) -> OutgateError:
         """The error as a person is told it; one that nobody foresaw goes to the log with all its details."""
@@ -126,31 +127,58 @@ class Journey:
 
     def _acquire(self, window: Window, again: str | None) -> Acquired:
         export = self.declared.export
+        if self._is_unread(window.key, again):
+            refuse_old_snapshot(export, grid_of(export), window, self.ledger.now())
         spec = WindowSpec(
             export.export, window.key, window.lo, window.hi, self.declared.document.data,
             tuple((delivery.label, delivery.to) for delivery in export.deliver),
         )  # fmt: skip
         return self.ledger.acquire(spec, self.owner, self.lease, again, self.run_id, dead=is_dead)
 
+    def _is_unread(self, key: str, again: str | None) -> bool:
+        """Whether the source would be read for the window."""
+        record = self.ledger.window(self.declared.export.export, key)
+        if record is None or record.reached == "planned":
+            return True
+        return record.reached == "done" and again is not None and record.again != again
+
     def _steps(
-        self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
+        self, beat: Heartbeat, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
     ) -> Outcome:
         reach("journey.leased")
-        preview = ""
-        for _ in range(2):
-            if record.reached == "planned":
-                preview = self._seal(lease, record, window, rest, readings)
-                reach("journey.sealed")
-            try:
-                self._load_all(lease, window.key)
-            except SpoolLost as error:
-                self.reporter.say(str(error))
-                lease = self.ledger.supersede(lease, str(error), self.owner, self.lease)
-                record = self._record(window.key)
-                continue
-            break
+        preview = self._sealed(beat.lease, record, window, rest, readings)
+        try:
+            self._load_all(beat.lease, window.key)
+        except SpoolLost as error:
+            self.reporter.say(f"{error}; the window is read again")
+            preview = self._sealed(
+                self._superseded(beat, window, error), self._record(window.key), window, rest, readings
+            )
+            self._load_all(beat.lease, window.key)
         reach("journey.loaded")
         return Outcome.of(self._record(window.key), preview=preview)
+
+    def _sealed(
+        self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
+    ) -> str:
+        if record.reached != "planned":
+            return ""
+        preview = self._seal(lease, record, window, rest, readings)
+        reach("journey.sealed")
+        return preview
+
+    def _superseded(self, beat: Heartbeat, window: Window, error: SpoolLost) -> Lease:
+        """The lease of a new generation, unless reading the window again would be wrong."""
+        export = self.declared.export
+        refuse_old_snapshot(export, grid_of(export), window, self.ledger.now())
+        taken = {delivery.label for delivery in export.deliver if delivery.collects}
+        there = [one.name for one in self._record(window.key).deliveries if one.reached in {"published", "done"}]
+        if self.again is None and (gone := sorted(taken.intersection(there))):
+            raise OutgateError(
+                f"{error}; but {', '.join(gone)} has its files already, and a partner that takes them away would get "
+                "the rows twice. Put the part back, or deliver all of the window anew with `--again`"
+            )
+        return beat.follow(self.ledger.supersede(beat.lease, str(error), self.owner, self.lease))
 
     def _seal(self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings) -> str:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
@@ -203,6 +231,7 @@ class Journey:
     def _recorded(self, lease: Lease, key: str, error: OutgateError) -> OutgateError:
         """Record how the attempt ended, unless another worker has the window by now: then that is what ended it."""
         try:
+            self.ledger.check(lease)
             record = self._record(key)
             said = any(delivery.state != delivery.reached for delivery in record.deliveries)
             if not said and record.reached != "done":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from assets.transform import Shaped
 from resources.ledger import Window as WindowRecord
-from spec.errors import OutgateError
+from spec.errors import LeaseLost, OutgateError
 from spec.export import Export
 
 PERSONAL = re.compile(r"(?i)e-?mail|phone|mobile|birth|first_?name|last_?name|full_?name|address|iban|passport")
@@ -64,8 +64,10 @@ class Outcome:
 
     @classmethod
     def failure(cls, key: str, export: str, error: OutgateError, text: str, record: WindowRecord | None) -> Outcome:
-        """The outcome of an error."""
-        state = record.state if record else error.state
+        """The outcome of an error: what was done before it is no end of this attempt, what a rival did is."""
+        if record is not None and record.state == "done" and isinstance(error, LeaseLost):
+            return cls(export, key, "done", text, record, skipped=True)
+        state = record.state if record and record.state != "done" else error.state
         return cls(export, key, state, text, record, exit_code=error.exit_code, retriable=error.retriable)
 
     @property

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ from assets.horizon import Horizon, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan
 from assets.transform import engine
-from assets.windows import Window
+from assets.windows import Grid, Window
 from resources.failpoint import reach
 from resources.ledger import Lease, Ledger
 from resources.ledger import Window as WindowRecord
 from resources.owner import is_dead
 from spec.base import seconds
 from spec.errors import DeclarationError, NotYet
+from spec.export import Export
 from spec.source import IdCursor
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Readings:
         """A reading that has the window's rows. Raises NotYet, RowsRefused, SourceChanged, ConnectorError."""
         plan = self.plan
         cursor = plan.export.source.cursor
-        self._refuse_old_snapshot(plan, window)
+        refuse_old_snapshot(plan.export, plan.grid, window, self._ledger.now())
         if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
             ids, horizon = self._ids(plan, cursor, lease, record, window)
             self._read(plan, window, ids, horizon)
@@ -135,14 +137,6 @@ class Readings:
         self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
         self._span = span
 
-    def _refuse_old_snapshot(self, plan: Plan, window: Window) -> None:
-        newest = plan.grid.newest(self._ledger.now())
-        if plan.export.mode == "snapshot" and window.key != newest:
-            raise DeclarationError(
-                f"{plan.export.export}: a snapshot is as of now, so it can only be taken for the newest partition, "
-                f"{newest!r}; {window.key!r} would carry today's rows under an old label"
-            )
-
     def _ids(
         self, plan: Plan, cursor: IdCursor, lease: Lease, record: WindowRecord, window: Window
     ) -> tuple[Ids, Horizon]:
@@ -178,3 +172,13 @@ def wait_for_end(ledger: Ledger, window: Window) -> None:
     if ledger.now() < window.hi:
         message = f"not yet: the window ends at {window.hi:%Y-%m-%d %H:%M:%S} UTC"
         raise NotYet(message)
+
+
+def refuse_old_snapshot(export: Export, grid: Grid, window: Window, now: datetime) -> None:
+    """Raise DeclarationError where rows as of `now` would come under the label of an older window."""
+    newest = grid.newest(now)
+    if export.mode == "snapshot" and window.key != newest:
+        raise DeclarationError(
+            f"{export.export}: a snapshot is as of now, so it can only be taken for the newest partition, "
+            f"{newest!r}; {window.key!r} would carry today's rows under an old label"
+        )

@@ -63,10 +63,7 @@ class Spool:
         """The file of a sealed artifact, after its bytes were compared with the ledger. Raises SpoolLost."""
         path = self.root / artifact.path
         if not path.is_file() or path.stat().st_size != artifact.bytes or _sha256(path) != artifact.sha256:
-            message = (
-                f"the sealed part {artifact.path!r} is missing from the spool or altered; the window is read again"
-            )
-            raise SpoolLost(message)
+            raise SpoolLost(f"the sealed part {artifact.path!r} is missing from the spool or altered")
         return path
 
     @contextmanager

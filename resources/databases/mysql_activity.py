@@ -48,7 +48,7 @@ STALE = "INNODB_TRX is read by others so often that the server does not renew it
 FORBIDDEN = "the user may not see the transactions of others: GRANT PROCESS to it"
 BLIND: tuple[tuple[str, str], ...] = (
     (
-        "SHOW GLOBAL VARIABLES WHERE Variable_name = 'read_only' AND Value NOT IN ('OFF', '0')",
+        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'innodb_read_only') AND Value NOT IN ('OFF', '0')",
         "the server is read-only: what it holds was written elsewhere",
     ),
     (

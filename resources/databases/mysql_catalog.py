@@ -73,7 +73,7 @@ def columns(session: Any, relation: exp.Expr, as_text: frozenset[str]) -> tuple[
         mysql_types.column(
             each["Field"], declared(each["Type"], each["Collation"]),
             nullable=bool(is_view) or each["Null"] == "YES", as_text=each["Field"] in as_text,
-            json=each["Field"] in json or each["Type"] == "json",
+            json=each["Field"] in json,
         )
         for each in _listed(session, relation)
     )  # fmt: skip

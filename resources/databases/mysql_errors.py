@@ -14,6 +14,8 @@ from spec.errors import ConnectorError
 
 NEVER_MADE = 2003
 DENIED = 1227
+NO_METHOD, UNSAFE_METHOD = 2059, 2061
+UNKNOWN_METHOD = "the account logs in by a method that this client does not know"
 ADVICE: Mapping[int, tuple[bool, str]] = {
     1040: (True, "the server has no connection left: see its `max_connections`"),
     1041: (True, ""),
@@ -38,6 +40,8 @@ ADVICE: Mapping[int, tuple[bool, str]] = {
     2005: (True, "the host's name does not resolve: check `host`"),
     2006: (True, ""),
     2013: (True, "see `read_timeout`, the server's log, and the network in between"),
+    NO_METHOD: (False, UNKNOWN_METHOD),
+    UNSAFE_METHOD: (False, "say `ssl_mode: required` or above: the account's method sends the password as it is"),
     2026: (False, "TLS was not accepted: check `ssl_mode` and `ssl_ca`"),
     1044: (False, "check `database`, and GRANT SELECT on its tables to the connector's user"),
     1045: (False, "check `user` and what `password` refers to"),
@@ -49,7 +53,7 @@ ADVICE: Mapping[int, tuple[bool, str]] = {
     1143: (False, "a privilege is missing: GRANT SELECT on the column to the connector's user"),
     1146: (False, "check the table's name and the connector's `database`"),
     1227: (False, "a privilege is missing"),
-    1251: (False, "the account logs in by a method that this client does not know"),
+    1251: (False, UNKNOWN_METHOD),
     1370: (False, "a privilege is missing: GRANT EXECUTE on the function to the connector's user"),
     1524: (False, "the account logs in by a method that the server has not loaded"),
     1698: (False, "the account logs in without a password, from the server's own host only: make one with a password"),

@@ -9,7 +9,9 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
+
+from resources.databases.mysql_errors import NO_METHOD, UNSAFE_METHOD
 
 TlsMode = Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"]
 VERIFIED: Mapping[str, tuple[ssl.VerifyMode, bool]] = {
@@ -32,6 +34,22 @@ SESSION = {
 }
 READ_ONLY = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 KEEPALIVES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+
+
+class Unsafe:
+    """The driver's handler for methods that send the password as it is: not over a line that anybody may read."""
+
+    def __init__(self, connection: object) -> None:
+        """`connection` is the driver's, which has not logged in."""
+
+    def authenticate(self, _: object) -> NoReturn:
+        """Raise the driver's error instead of answering."""
+        from pymysql import err
+
+        raise err.OperationalError(UNSAFE_METHOD, "the server asks for the password as it is, and nothing is encrypted")
+
+
+PLAIN = dict.fromkeys(("mysql_clear_password", "dialog"), Unsafe)
 
 
 @dataclass(frozen=True)
@@ -83,11 +101,15 @@ def opened(
 
     Raises the driver's errors, and OSError for certificates that cannot be read.
     """
+    from pymysql import err
     from pymysql.connections import Connection
 
     # The driver would wait for ever for a server that lets itself be called and then says nothing.
     greeting = {"read_timeout": settings["connect_timeout"]}
-    session = Connection(**settings, **greeting, **_tls(mode, ca), charset="utf8mb4", autocommit=True)
+    try:
+        session = Connection(**settings, **greeting, **_tls(mode, ca), charset="utf8mb4", autocommit=True)
+    except (RuntimeError, IndexError) as error:  # a package that the method of logging in needs; an answer cut short
+        raise err.OperationalError(NO_METHOD, str(error)) from None
     try:
         session._read_timeout = silent_seconds or None  # noqa: SLF001  (it can only be given once)
         for name, value in KEEPALIVES.items():
@@ -106,7 +128,7 @@ def opened(
 def _tls(mode: TlsMode, ca: str | None) -> dict[str, Any]:
     """The driver's arguments: without any it takes TLS where the server has it, and looks at no certificate."""
     if mode not in VERIFIED:
-        return {"ssl_disabled": mode == "disabled"}
+        return {"ssl_disabled": mode == "disabled", "auth_plugin_map": PLAIN}
     verified, named = VERIFIED[mode]
     context = ssl.create_default_context(cafile=ca)
     # The certificates that the servers make for themselves lack what this asks for.

@@ -61,7 +61,7 @@ EPOCH = "1970-01-01"
 def column(name: str, declared: str, *, nullable: bool, as_text: bool, json: bool = False) -> Column:
     """The column of a declared type ("int unsigned", "decimal(12,2)", "varchar(9) character set big5")."""
     kind = TEXT if as_text else _decimal(declared) or TYPES.get(_key(declared), BYTES)
-    return Column(name, declared, kind, nullable, json and not as_text)
+    return Column(name, declared, kind, nullable, (json or declared == "json") and not as_text)
 
 
 def wire(source: Column) -> exp.Expr:

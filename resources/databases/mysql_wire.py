@@ -165,13 +165,16 @@ def columns(buffer: bytearray, starts: list[int], ends: list[int], count: int) -
 
     data, at = np.frombuffer(buffer, np.uint8), np.array(starts, np.int64)
     every = np.arange(0, 2 * len(starts), 2, dtype=np.int32)
-    found = []
-    for _ in range(count):
-        begin, at, null = _texts(data, at)
-        found.append(_taken(buffer, begin, at, every, null))
-    if not np.array_equal(at, ends):
+    places = []
+    try:
+        for _ in range(count):
+            begin, at, null = _texts(data, at)
+            places.append((begin, at, null))
+    except IndexError:
+        places = []
+    if not places or not np.array_equal(at, ends):
         raise err.InternalError(0, "a row does not end where its last column does")
-    return found
+    return [_taken(buffer, begin, end, every, null) for begin, end, null in places]
 
 
 def _texts(data: Numbers, at: Numbers) -> tuple[Numbers, Numbers, Numbers | None]:

@@ -1,0 +1,171 @@
+"""Sealed parts that are gone from the spool, and snapshots of the past: when a window is read again, and when it is not.
+
+Kills between the steps are played in tests/crash.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from resources import failpoint
+from tests.small import EXPORT, ROWS_A_DAY, Small, day
+
+MOVING = EXPORT.replace(
+    "schedule:",
+    "  - {to: folder, name: taken, path: 'taken/{partition}.csv', format: {type: csv}, collects: true}\nschedule:",
+)
+SNAPSHOT = EXPORT.replace("partitions: {every: day", "mode: snapshot\npartitions: {every: month")
+
+
+class Died(BaseException):
+    """The end of a worker, at a failpoint."""
+
+
+@contextmanager
+def at(point: str, *, lose: Small | None = None, die: bool = False) -> Iterator[list[str]]:
+    """Lose the sealed parts, or die, whenever a failpoint is reached; the list has one entry each time."""
+    found: list[str] = []
+
+    def hook(name: str) -> None:
+        if name == point:
+            found.append(name)
+            if lose is not None:
+                lose_parts(lose)
+            if die:
+                raise Died
+
+    failpoint.install(hook)
+    try:
+        yield found
+    finally:
+        failpoint.install(None)
+
+
+def lose_parts(small: Small) -> None:
+    """Remove what is sealed in the spool."""
+    shutil.rmtree(small.root / ".outgate/spool/sealed")
+
+
+def made(root: Path, export: str = EXPORT) -> Small:
+    """A project with a ledger."""
+    small = Small.make(root, export)
+    small.home.create().close()
+    return small
+
+
+def sealed_and_lost(small: Small, key: str, point: str = "journey.sealed") -> None:
+    """Seal a window, die, and lose its parts."""
+    with at(point, die=True), pytest.raises(Died):
+        list(small.journey().run([key]))
+    lose_parts(small)
+
+
+def test_a_window_whose_parts_are_gone_is_read_again(tmp_path: Path) -> None:
+    """As a new generation, whose lease is kept while it is worked on and given back in the end."""
+    small = made(tmp_path)
+    sealed_and_lost(small, day(0))
+    journey = small.journey()
+    [outcome] = journey.run([day(0)])
+    assert outcome.good, outcome.detail
+    assert len(small.rows(day(0))) == ROWS_A_DAY
+    [old, new] = journey.ledger.history("sales", day(0))
+    assert (old.generation, old.state, new.generation, new.state) == (1, "failed", 2, "done")
+    events = [(event.generation, event.what) for event in journey.ledger.events("sales")]
+    assert (2, "released") in events
+
+
+def test_a_failure_of_the_second_reading_is_written_down(tmp_path: Path) -> None:
+    """At the new generation, which anybody may take up at once."""
+    small = made(tmp_path)
+    sealed_and_lost(small, day(0))
+    (tmp_path / "shop.duckdb").rename(tmp_path / "away.duckdb")
+    journey = small.journey()
+    [outcome] = journey.run([day(0)])
+    assert outcome.state == "failed"
+    record = journey.ledger.window("sales", day(0))
+    assert record is not None
+    assert (record.generation, record.state) == (2, "failed")
+    assert "shop.duckdb" in record.detail
+    (tmp_path / "away.duckdb").rename(tmp_path / "shop.duckdb")
+    [outcome] = small.journey().run([day(0)])
+    assert outcome.good, outcome.detail
+
+
+def test_parts_that_are_lost_twice_fail_the_window(tmp_path: Path) -> None:
+    """A spool that keeps nothing is an error, and not a window that is silently not delivered."""
+    small = made(tmp_path)
+    with at("journey.sealed", lose=small) as lost:
+        [outcome] = small.journey().run([day(0)])
+    assert len(lost) == 2
+    assert (outcome.good, outcome.state) == (False, "failed")
+    assert "missing from the spool" in outcome.detail
+    [outcome] = small.journey().run([day(0)])
+    assert outcome.good, outcome.detail
+    assert len(small.rows(day(0))) == ROWS_A_DAY
+
+
+def test_what_a_partner_took_is_not_delivered_twice(tmp_path: Path) -> None:
+    """A new generation would deliver again what was collected: only `--again` says that this is wanted."""
+    small = made(tmp_path, MOVING.replace("to: folder\n", "to: second\n"))
+    (tmp_path / "pipelines/connectors.yaml").write_text(
+        "shop: {type: duckdb, path: shop.duckdb}\nfolder: {type: local, path: out}\nsecond: {type: local, path: blocked}\n"
+    )
+    (tmp_path / "blocked").write_text("a file where the folder should be")
+    [outcome] = small.journey().run([day(0)])
+    assert not outcome.good
+    taken = tmp_path / f"out/taken/{day(0)}.csv"
+    taken.unlink()
+    lose_parts(small)
+    (tmp_path / "blocked").unlink()
+    [outcome] = small.journey().run([day(0)])
+    assert not outcome.good
+    assert "taken has its files already" in outcome.detail
+    assert "`--again`" in outcome.detail
+    assert not taken.exists()
+    journey = small.journey()
+    journey.again = "a person's wish"
+    [outcome] = journey.run([day(0)])
+    assert outcome.good, outcome.detail
+    assert taken.exists()
+
+
+def months() -> tuple[str, str]:
+    """The newest month that has ended, and the one before."""
+    last = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+    before = last.replace(day=1) - timedelta(days=1)
+    return f"{last:%Y-%m-01}", f"{before:%Y-%m-01}"
+
+
+def test_an_old_snapshot_is_not_begun_again(tmp_path: Path) -> None:
+    """`--again` on it is refused before anything is planned: what was delivered stays delivered, and verified."""
+    small = made(tmp_path, SNAPSHOT)
+    new, old = months()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assets.windows.Grid.newest", lambda *_: old)
+        assert small.outgate("run", "sales", "--partition", old).returncode == 0
+    ended = small.outgate("run", "sales", "--partition", old, "--again")
+    assert ended.returncode == 2
+    assert f"only be taken for the newest partition, '{new}'" in ended.stdout + ended.stderr
+    [record] = small.journey().ledger.history("sales")
+    assert (record.partition, record.generation, record.state) == (old, 1, "done")
+    assert small.outgate("verify", "sales").returncode == 0
+
+
+def test_an_old_snapshot_whose_parts_are_gone_is_not_read_again(tmp_path: Path) -> None:
+    """It fails, and says why; the newest one goes on as ever."""
+    small = made(tmp_path, SNAPSHOT)
+    new, old = months()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assets.windows.Grid.newest", lambda *_: old)
+        sealed_and_lost(small, old)
+    [outcome] = small.journey().run([old])
+    assert not outcome.good
+    assert "only be taken for the newest partition" in outcome.detail
+    [outcome] = small.journey().run([new])
+    assert outcome.good, outcome.detail

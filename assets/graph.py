@@ -17,6 +17,7 @@ from assets.partitions import partitions_of
 from assets.plan import grid_of
 from resources.ledger import Delivery
 from resources.ledger import Window as WindowRecord
+from resources.owner import me
 from resources.registry import Connectors
 from spec.errors import OutgateError
 from spec.export import Export
@@ -26,6 +27,8 @@ Prepare = Callable[[Declared, Reporter], Journey]
 AGAIN, ACCEPT = "again", "accept_columns"
 HELD = "outgate/held"
 RETRIES, RETRY_SECONDS = 2, 30
+OWNER = "outgate/owner"
+"""The tag that says which process a run is in: schedules/housekeeping.py ends those whose process is gone."""
 FROM = "outgate/from"
 """Who started a run that a person is waiting for: it ends with its message and is not tried again by itself."""
 
@@ -74,6 +77,8 @@ def _keys(context: dg.AssetExecutionContext, export: Export) -> list[str]:
 def _journey(context: dg.AssetExecutionContext, config: StepConfig, journey: Journey) -> Journey:
     """The journey of this run: who started it, and the two switches, from the Launchpad or from the run's tags."""
     run = context.run
+    if OWNER not in run.tags:
+        context.instance.add_run_tags(run.run_id, {OWNER: me()})
     journey.run_id = run.root_run_id or run.run_id
     journey.again = journey.run_id if config.again or run.tags.get(AGAIN) == "true" else None
     journey.accept_columns = config.accept_columns or run.tags.get(ACCEPT) == "true"

@@ -16,6 +16,7 @@ from assets.partitions import refuse_other_keys
 from pipelines.home import Home
 from pipelines.project import Project
 from schedules.calendars import schedule_of
+from schedules.housekeeping import dead_runs
 from spec.errors import DeclarationError
 from spec.reading import Declared
 
@@ -43,6 +44,7 @@ def build_definitions(
     schedules = [schedule_of(each, jobs[each.export.export]) for each in exports]
     return dg.Definitions(
         assets=_once(assets), jobs=list(jobs.values()), schedules=[each for each in schedules if each],
+        sensors=[dead_runs],
         executor=dg.in_process_executor, resources={name: resource_of(project.connectors, name) for name in kinds},
     )  # fmt: skip
 

@@ -15,14 +15,13 @@ from assets.outcome import Outcome
 from pipelines.console import Bars
 from pipelines.home import Home
 from pipelines.project import Project
-from resources.owner import is_dead, me
+from resources.owner import me
 from spec.errors import OutgateError
 from spec.reading import Declared
 
 if TYPE_CHECKING:
     import dagster as dg
 
-OWNER = "outgate/owner"
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -42,8 +41,10 @@ def launch(
     project: Project, home: Home, declared: Declared, keys: list[str], bars: Bars, *, again: bool, accept: bool
 ) -> int:
     """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`."""
+    from assets.graph import OWNER
     from assets.partitions import refuse_other_keys
     from pipelines.definitions import build_definitions
+    from schedules.housekeeping import end_dead
 
     refuse_other_keys(declared)
     export = declared.export
@@ -51,7 +52,7 @@ def launch(
     chunks = list(chunked(declared, keys))
     tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
     with instance_of(home, project) as instance:
-        _end_dead(instance)
+        end_dead(instance)
         for chunk in chunks:
             before, run_id = len(bars.outcomes), str(uuid.uuid4())
             with _kept_open(instance, run_id):
@@ -61,17 +62,6 @@ def launch(
                 )  # fmt: skip
             _nothing_lost(result, chunk, bars.outcomes[before:])
     return len(chunks)
-
-
-def _end_dead(instance: dg.DagsterInstance) -> None:
-    """Tell Dagster of runs whose process was killed: nobody else would, and they would be "started" for ever."""
-    import dagster as dg
-
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
-        if is_dead(run.tags.get(OWNER, "")):
-            instance.report_run_failed(
-                run, "The process of this run was ended from outside; the windows go on from the ledger."
-            )
 
 
 @contextmanager

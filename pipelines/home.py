@@ -8,12 +8,14 @@ environment (OUTGATE_ENV) has a home of its own inside it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from resources.ledger import Ledger
 from resources.spool import Spool
-from spec.errors import LedgerError
+from spec.errors import LedgerError, LedgerMissing
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ class Home:
     def open(self) -> tuple[Ledger, Spool]:
         """The ledger and the spool. Raises LedgerError when there is no ledger, or not the right one."""
         return Ledger.open(self.ledger_url, self.spool_folder), Spool(self.spool_folder)
+
+    @contextmanager
+    def look(self) -> Iterator[Ledger | None]:
+        """The ledger to look something up in, None where there is none yet. Raises LedgerError for other trouble."""
+        try:
+            ledger = self.open()[0]
+        except LedgerMissing:
+            ledger = None
+        with nullcontext() if ledger is None else closing(ledger):
+            yield ledger
 
     def create(self) -> Ledger:
         """Make the folders and the ledger. Raises LedgerError when there is one."""

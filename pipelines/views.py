@@ -30,8 +30,14 @@ def _row(window: Window, delivery: Delivery) -> dict[str, Any]:
         "horizon": (window.horizon or {}).get("kind"),
         "parts": parts,
         "started_at": _time(window.started_at), "finished_at": _time(window.finished_at),
-        "detail": delivery.detail or window.detail or _late(window),
+        "detail": delivery.detail or _of_all(window, delivery) or _late(window),
     }  # fmt: skip
+
+
+def _of_all(window: Window, delivery: Delivery) -> str:
+    """What stopped the window as a whole: not the error of one delivery, and nothing to one that is done."""
+    own = delivery.reached == "done" or any(each.detail == window.detail for each in window.deliveries)
+    return "" if own else window.detail
 
 
 def _late(window: Window) -> str:

@@ -46,6 +46,7 @@ class Connectors:
 
     def __init__(self, documents: list[Document], folder: Path) -> None:
         """`documents`: later ones overlay earlier ones, by connector name; relative paths start at `folder`."""
+        self._places = ", ".join(document.name for document in documents) or "connectors.yaml"
         self._declared = {name: (document, data) for document in documents for name, data in document.data.items()}
         self._folder = folder
         self._made: dict[str, Connector] = {}
@@ -74,6 +75,11 @@ class Connectors:
         return self._made[name]
 
     def _make(self, name: str) -> Connector:
+        if name not in self._declared:
+            raise DeclarationError(
+                f"{self._places}: there is no connector {name!r}; declared are: {', '.join(self.names) or 'none'}; "
+                "what was delivered to it can only be reached when it is declared again"
+            )
         document, data = self._declared[name]
         kind = data.get("type") if isinstance(data, dict) else None
         if kind not in types():

@@ -10,7 +10,8 @@ OutgateError
 |-- LeaseLost             another worker has the window now: this one must not write any more
 |-- DeliveryUnknown       the answer to a publish call was lost and the destination cannot say
 |-- SpoolLost             sealed parts are missing or altered: the window is read again as a new generation
-`-- LedgerError           the ledger is missing, older than its spool, or newer than this release
+`-- LedgerError           the ledger is older than its spool, newer than this release, or away
+    `-- LedgerMissing     there is none yet: `outgate init` makes one
 
 A text says what, where (file and line, or export and partition), what is allowed and what to do. Values are shown by
 `!r`, secrets never. Nothing else belongs in this file.
@@ -85,3 +86,7 @@ class SpoolLost(OutgateError):
 
 class LedgerError(OutgateError):
     """The ledger cannot be trusted as it stands."""
+
+
+class LedgerMissing(LedgerError):
+    """There is no ledger at that place, and nothing says that there ever was one."""

@@ -52,7 +52,7 @@ def history_command(export: str | None, partition: str | None, *, everything: bo
 @json_option
 def verify_command(export: str, partition: str | None, *, as_json: bool) -> None:
     """Read the destinations back and compare names, sizes and hashes with the receipts; exit 1 when something
-    differs.
+    differs. Files of a delivery with `collects: true` may be gone.
     """
     project, ledger = _open()
     if not ledger.states(export):
@@ -68,11 +68,13 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
         for delivery in window.deliveries
         if delivery.reached == "done"
     ]
-    bad = [row for row in rows if row["found"] != "as delivered"]
+    bad = [row for row in rows if row["found"] == "different"]
     if as_json or bad:
         show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json)
     if not as_json:
-        out.print(f"{len(rows) - len(bad)} of {len(rows)} deliveries are as the receipts say")
+        taken = sum(row["found"] == "collected" for row in rows)
+        said = f", {taken} collected" if taken else ""
+        out.print(f"{len(rows) - len(bad) - taken} of {len(rows)} deliveries are as the receipts say{said}")
     raise SystemExit(1 if bad else 0)
 
 
@@ -92,7 +94,7 @@ def _verified(
     project: Project, window: Window, delivery: Delivery, newest: dict[tuple[str, str], int]
 ) -> dict[str, Any]:
     store = project.connectors.get(delivery.connector)
-    wrong = []
+    wrong, gone = [], []
     if not isinstance(store, Store):
         raise DeclarationError(f"connector {delivery.connector!r} does not keep files any more")
     for artifact in delivery.artifacts:
@@ -104,14 +106,23 @@ def _verified(
             wrong.append(str(error))
             continue
         if there is None:
-            wrong.append(f"{artifact.name} is gone")
+            gone.append(f"{artifact.name} is gone")
         elif there.bytes != artifact.bytes or there.sha256 not in {artifact.sha256, None}:
             wrong.append(f"{artifact.name} was changed ({there.bytes} bytes, {artifact.bytes} delivered)")
+    different = wrong or (gone and not _collects(project, window, delivery.name))
     return {
         "export": window.export, "partition": window.partition, "generation": window.generation,
         "delivery": delivery.name,
-        "found": "as delivered" if not wrong else "different", "detail": "; ".join(wrong),
+        "found": "different" if different else "collected" if gone else "as delivered",
+        "detail": "; ".join(wrong + gone),
     }  # fmt: skip
+
+
+def _collects(project: Project, window: Window, name: str) -> bool:
+    """Whether the partner takes files away, as declared now or, where the export is not any more, with the window."""
+    now = project.exports.get(window.export)
+    declared: Any = (now.document.data if now else window.declaration)["deliver"]
+    return any(one.get("name", one["to"]) == name and one.get("collects") for one in declared)
 
 
 @click.command("redeliver")
@@ -124,9 +135,8 @@ def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], 
     from pipelines.commands.run import _execute
 
     project, ledger = _open()
-    declared = project.get(export)
-    for name in deliveries or [each.label for each in declared.export.deliver]:
-        ledger.reopen(export, partition, name, _who())
+    project.get(export)
+    ledger.reopen(export, partition, deliveries, _who())
     ledger.close()
     _execute(project, export, [partition], again=False, accept=False, as_json=as_json)
 

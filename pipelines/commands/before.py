@@ -20,7 +20,6 @@ from pipelines.console import json_option, show
 from pipelines.home import Home
 from pipelines.project import Project
 from resources.databases.base import Query
-from spec.errors import LedgerError
 from spec.source import IdCursor
 
 
@@ -137,11 +136,8 @@ def plan_command(export: str, first: str | None, last: str | None, *, as_json: b
 
 
 def _states(project: Project, export: str) -> dict[str, str]:
-    try:
-        ledger, _ = Home.find(project.root, project.environment).open()
-    except LedgerError:
-        return {}
-    return dict(ledger.states(export))
+    with Home.find(project.root, project.environment).look() as ledger:
+        return ledger.states(export) if ledger else {}
 
 
 def _sql_and_rows(plan: Plan, windows: list[Window]) -> tuple[str, int | None]:

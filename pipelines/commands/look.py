@@ -13,7 +13,7 @@ from assets.plan import Plan
 from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
-from spec.errors import DeclarationError, LedgerError, OutgateError
+from spec.errors import DeclarationError, OutgateError
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -42,12 +42,9 @@ def _grid_problems(project: Project, declared: Declared) -> list[str]:
     """A grid that changed under windows that exist; nothing to compare with where there is no ledger yet."""
     from assets.plan import grid_of
 
-    home = Home.find(project.root, project.environment)
-    try:
-        ledger, _ = home.open()
-    except LedgerError:
-        return []
-    try:
+    with Home.find(project.root, project.environment).look() as ledger:
+        if ledger is None:
+            return []
         known, now = ledger.grid(declared.export.export), grid_of(declared.export).fingerprint
         if known and known != now and ledger.states(declared.export.export):
             problem = (
@@ -55,8 +52,6 @@ def _grid_problems(project: Project, declared: Declared) -> list[str]:
                 f"declared is {now!r}; keep the old grid, or give the export a new name"
             )
             return [problem]
-    finally:
-        ledger.close()
     return []
 
 
@@ -123,14 +118,8 @@ def list_command(*, as_json: bool) -> None:
 
 
 def _states(project: Project, export: str) -> Counter[str]:
-    try:
-        ledger, _ = Home.find(project.root, project.environment).open()
-    except LedgerError:
-        return Counter()
-    try:
-        return Counter(ledger.states(export).values())
-    finally:
-        ledger.close()
+    with Home.find(project.root, project.environment).look() as ledger:
+        return Counter(ledger.states(export).values() if ledger else ())
 
 
 def _row(declared: Declared, states: Counter[str]) -> dict[str, Any]:

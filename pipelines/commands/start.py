@@ -10,7 +10,7 @@ import click
 
 from pipelines.home import Home
 from pipelines.project import CONNECTORS, Project
-from spec.errors import LedgerError
+from spec.errors import LedgerMissing
 
 CONNECTORS_YAML = """\
 # Named connections, shared by all exports.
@@ -31,11 +31,8 @@ def init_command(*, new_ledger: bool) -> None:
     try:
         ledger, _ = home.open()
         click.echo(f"the ledger is there already: {ledger.url} ({ledger.id})")
-    except LedgerError as missing:
-        try:
-            ledger = home.create()
-        except LedgerError as refused:
-            raise refused from missing
+    except LedgerMissing:
+        ledger = home.create()
         click.echo(f"made the ledger {ledger.url} ({ledger.id})")
     ledger.close()
 

@@ -5,10 +5,12 @@ Each moves the fence, so that no older worker writes after it. The steps of an a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping, select
 
+from resources.failpoint import reach
 from resources.ledger import rows
 from resources.ledger.journey import Journey, worst
 from resources.ledger.leases import INHERITED, Leases, plan, refuse_busy, take
@@ -53,15 +55,19 @@ class Decisions(Journey, Leases):
         rows.add_deliveries(conn, following, [(one["name"], one["connector"]) for one in found.mappings()], now)
         return take(conn, following, now, owner, ttl)
 
-    def reopen(self, export: str, partition: str, delivery: str, who: str) -> None:
-        """Let the next run deliver the same sealed bytes once more. Raises DeclarationError where it cannot be."""
+    def reopen(self, export: str, partition: str, deliveries: Sequence[str], who: str) -> None:
+        """Let the next run deliver the same sealed bytes once more: all of those deliveries, or none where one cannot.
+
+        No `deliveries` stand for all that the window has. Raises DeclarationError where it cannot be.
+        """
         with self.write() as conn:
-            row = self._free(conn, export, partition, delivery)
+            row = self._free(conn, export, partition)
             if row["reached"] == "planned":
                 raise DeclarationError(f"{rows.place(row)} has nothing sealed to deliver again; run it first")
-            found = rows.delivery_of(conn, row, delivery)
-            self._put(conn, row, found, "sealed")
-            self.note(conn, "reopened", row, delivery=delivery, who=who)
+            for found in _chosen(conn, row, deliveries):
+                reach("ledger.reopen")
+                self._put(conn, row, found, "sealed")
+                self.note(conn, "reopened", row, delivery=found["name"], who=who)
 
     def resolve(self, export: str, partition: str, delivery: str, delivered: bool, who: str) -> None:  # noqa: FBT001
         """Say what became of a delivery whose answer was lost: published, or still to be delivered.
@@ -69,8 +75,8 @@ class Decisions(Journey, Leases):
         Raises DeclarationError when the delivery is not unknown.
         """
         with self.write() as conn:
-            row = self._free(conn, export, partition, delivery)
-            found = rows.delivery_of(conn, row, delivery)
+            row = self._free(conn, export, partition)
+            [found] = _chosen(conn, row, [delivery])
             if found["state"] != "unknown":
                 raise DeclarationError(
                     f"{rows.place(row)}, delivery {delivery!r} is {found['state']!r}: only 'unknown' can be resolved"
@@ -90,15 +96,22 @@ class Decisions(Journey, Leases):
         opened = {"reached": "sealed", "state": worst(conn, row, "sealed"), "detail": "", "finished_at": None}
         rows.set_window(conn, row, fence=row["fence"] + 1, lease_owner=None, lease_until=None, **opened)
 
-    def _free(self, conn: Connection, export: str, partition: str, name: str) -> RowMapping:
-        """The current generation, which nobody works on and which has that delivery."""
+    def _free(self, conn: Connection, export: str, partition: str) -> RowMapping:
+        """The current generation, which nobody works on."""
         row = rows.current(conn, export, partition)
         if row is None:
             raise DeclarationError(f"{export}/{partition} was never run; `outgate history {export}` lists what was")
         busy = refuse_busy(row, self.instant(conn))
         if busy:
             raise DeclarationError(f"{busy}; wait until that run has ended, then try again")
-        known = conn.execute(select(delivery.c.name).where(delivery.c.window_id == row["id"])).scalars().all()
+        return row
+
+
+def _chosen(conn: Connection, row: RowMapping, names: Sequence[str]) -> list[RowMapping]:
+    """The window's deliveries of those names, all where none is given. Raises DeclarationError for an unknown one."""
+    query = select(delivery).where(delivery.c.window_id == row["id"]).order_by(delivery.c.id)
+    known = {found["name"]: found for found in conn.execute(query).mappings()}
+    for name in names:
         if name not in known:
             raise DeclarationError(f"{rows.place(row)} has no delivery {name!r}; it has {', '.join(map(repr, known))}")
-        return row
+    return [known[name] for name in dict.fromkeys(names or known)]

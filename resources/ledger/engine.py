@@ -21,11 +21,12 @@ from sqlalchemy.exc import ArgumentError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from spec.errors import LedgerError
+from spec.errors import DeclarationError, LedgerError
 
 Clock = Callable[[], datetime]
 
 ALLOWED = "allowed are sqlite:////absolute/path/ledger.db and postgresql://user:password@host/database"
+ESCAPED = "in a user or password write @ as %40, : as %3A, / as %2F and % as %25"
 DRIVERS = {
     "sqlite": "sqlite",
     "sqlite+pysqlite": "sqlite",
@@ -44,24 +45,28 @@ def process_clock() -> datetime:
 
 
 def parse(url: str) -> URL:
-    """The URL with the driver that is used here; LedgerError for a database that a ledger cannot live in."""
+    """The URL with the driver that is used here; DeclarationError for one that a ledger cannot live in."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise LedgerError(f"the ledger's URL cannot be read; {ALLOWED}") from None
+    except (ArgumentError, ValueError):
+        said = f"the ledger's URL (OUTGATE_LEDGER) cannot be read, its port perhaps; {ALLOWED}"
+        raise DeclarationError(said) from None
     driver = DRIVERS.get(parsed.drivername)
     if driver is None:
-        raise LedgerError(f"the ledger's URL names {parsed.drivername!r}; {ALLOWED}")
+        raise DeclarationError(f"the ledger's URL (OUTGATE_LEDGER) names {parsed.drivername!r}; {ALLOWED}")
     if driver == "sqlite" and (parsed.database or ":memory:") == ":memory:":
-        raise LedgerError(f"the ledger's URL names no file, and a ledger in memory would forget; {ALLOWED}")
+        raise DeclarationError(
+            f"the ledger's URL (OUTGATE_LEDGER) names no file, and a ledger in memory would forget; {ALLOWED}"
+        )
+    # Part of the password would be taken for the host or the database, and shown.
+    if driver != "sqlite" and url.count("@") > (parsed.username is not None):
+        raise DeclarationError(f"the ledger's URL (OUTGATE_LEDGER) has an @ too many; {ESCAPED}")
     return parsed.set(drivername=driver)
 
 
 def masked(url: URL) -> str:
-    """The URL as people may see it."""
-    if "password" in url.query:
-        url = url.update_query_dict({"password": "***"})
-    return url.render_as_string(hide_password=True)
+    """The URL as people may see it: no password, and no options, where one may stand as well."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -21,7 +21,10 @@ from resources.ledger.ids import Ids
 from resources.ledger.mirror import Mirror, Mirrored, foreign
 from resources.ledger.reading import Reading
 from resources.ledger.records import Lease
-from spec.errors import LedgerError
+from spec.errors import LedgerError, LedgerMissing
+
+KNOWN = (schema.ledger.c.id, schema.ledger.c.version, schema.ledger.c.sequence)
+"""What the ledger's own row has in every version."""
 
 
 class Ledger(Decisions, Ids, Exports, Reading):
@@ -56,13 +59,14 @@ class Ledger(Decisions, Ids, Exports, Reading):
     def open(cls, url: str, spool: Path, *, clock: Clock = process_clock) -> Self:
         """Open the ledger of this spool, lifted to this release's version.
 
-        Raises LedgerError when there is none, when it is newer than this release, when the spool belongs to another
-        one, and when the spool has seen more than it knows (an older copy was restored).
+        Raises LedgerMissing when there is none yet, and LedgerError when one was there and is gone, when it is newer
+        than this release, when the spool belongs to another one, and when the spool has seen more than it knows (an
+        older copy was restored).
         """
         parsed = parse(url)
         path = sqlite_file(parsed)
         if path is not None and not path.is_file():
-            raise LedgerError(_missing(masked(parsed)))
+            raise _missing(Mirror(spool), masked(parsed))
         opened = cls(parsed, spool, clock)
         try:
             opened._attach()
@@ -96,10 +100,10 @@ class Ledger(Decisions, Ids, Exports, Reading):
 
     def _row(self, conn: Connection) -> RowMapping:
         if not inspect(conn).has_table("ledger"):
-            raise LedgerError(_missing(self.url))
-        row = conn.execute(select(schema.ledger)).mappings().one_or_none()
+            raise _missing(self.mirror, self.url)
+        row = conn.execute(select(*KNOWN)).mappings().one_or_none()
         if row is None:
-            raise LedgerError(_missing(self.url))
+            raise _missing(self.mirror, self.url)
         if row["version"] > schema.VERSION:
             raise LedgerError(
                 f"the ledger at {self.url} has version {row['version']}, and this release knows up to "
@@ -146,8 +150,11 @@ class Ledger(Decisions, Ids, Exports, Reading):
             self.close_delivery(lease, delivery, receipt or {}, actual)
 
 
-def _missing(url: str) -> str:
-    return f"there is no ledger at {url}; run `outgate init` to make one, or correct the URL if there should be one"
+def _missing(mirror: Mirror, url: str) -> LedgerMissing:
+    _refuse_remembered(mirror, url)
+    return LedgerMissing(
+        f"there is no ledger at {url}; run `outgate init` to make one, or correct the URL if there should be one"
+    )
 
 
 def _refuse_remembered(mirror: Mirror, url: str) -> None:

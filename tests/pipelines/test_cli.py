@@ -6,8 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.small import EXPORT, ROWS_A_DAY, Small, day
+
+DELIVERY = """\
+  - to: folder
+    name: NAME
+    path: "NAME/{partition}.ndjson"
+    format: {type: ndjson}
+"""
 
 
 @pytest.fixture
@@ -100,6 +108,76 @@ def test_verify_finds_a_changed_file(small: Small) -> None:
     found = small.outgate("verify", "sales", "--json")
     assert found.returncode == 1
     assert [row["found"] for row in json.loads(found.stdout)] == ["different"]
+
+
+def test_redeliver_sends_what_was_sealed_and_no_delivery_that_was_declared_since(small: Small) -> None:
+    """A new partner has nothing to get of an old window; what the old one has is sent again and the window is done."""
+    small.outgate("run", "sales", "--partition", day(0))
+    small.declare(EXPORT.replace("schedule:", DELIVERY.replace("NAME", "second") + "schedule:"))
+    tmp_file(small).unlink()
+    ended = small.outgate("redeliver", "sales", "--partition", day(0))
+    assert ended.returncode == 0, ended.stderr
+    assert len(small.rows(day(0))) == ROWS_A_DAY
+    assert [(entry["delivery"], entry["state"]) for entry in small.history()] == [("folder", "done")]
+
+
+def test_verify_names_a_connector_that_is_gone(small: Small) -> None:
+    """What was delivered through it cannot be read back: said with the file and what is declared there."""
+    small.outgate("run", "sales", "--partition", day(0))
+    connectors = (small.root / "pipelines/connectors.yaml").read_text(encoding="utf-8")
+    (small.root / "pipelines/connectors.yaml").write_text(connectors.replace("folder:", "other:"), encoding="utf-8")
+    for arguments in (["verify", "sales"], ["verify", "sales", "--partition", day(0)]):
+        ended = small.outgate(*arguments)
+        assert ended.returncode == 2
+        assert "pipelines/connectors.yaml: there is no connector 'folder'; declared are: other, shop" in ended.stderr
+
+
+def test_verify_counts_what_the_partner_took_as_collected(small: Small) -> None:
+    """Gone files are right where `collects: true` is declared, and changed ones never are."""
+    small.outgate("run", "sales", "--partition", day(0))
+    small.declare(EXPORT.replace("    format:", "    collects: true\n    format:"))
+    manifest = tmp_file(small).with_name("_manifest.json")
+    tmp_file(small).unlink()
+    found = small.outgate("verify", "sales")
+    assert (found.returncode, found.stdout) == (0, "0 of 1 deliveries are as the receipts say, 1 collected\n")
+    [row] = json.loads(small.outgate("verify", "sales", "--json").stdout)
+    assert row["found"] == "collected"
+    assert "is gone" in row["detail"]
+    manifest.write_text("{}")
+    assert small.outgate("verify", "sales").returncode == 1
+    manifest.unlink()
+    small.declare(EXPORT)
+    assert small.outgate("verify", "sales").returncode == 1
+
+
+@pytest.mark.parametrize("command", [["list"], ["plan", "sales"], ["check"], ["show", "sales"], ["init"]])
+def test_only_a_ledger_that_was_never_made_is_passed_over(small: Small, command: list[str]) -> None:
+    """A newer one, a lost one, an unreachable one and a URL that cannot be read are told, with their exit codes."""
+    with small.home.open()[0].write() as conn:
+        conn.execute(text("UPDATE ledger SET version = 99"))
+    newer = small.outgate(*command)
+    assert (newer.returncode, "has version 99" in newer.stderr) == (1, True)
+    (small.root / ".outgate/ledger.db").unlink()
+    lost = small.outgate(*command)
+    assert (lost.returncode, "a ledger was here" in lost.stderr) == (1, True)
+    away = small.outgate(*command, OUTGATE_LEDGER="postgresql://me:s3cret@127.0.0.1:1/db")
+    assert (away.returncode, "refused" in away.stderr) == (1, True)
+    wrong = small.outgate(*command, OUTGATE_LEDGER="postgresql://me:s3cret@host:port/db")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "OUTGATE_LEDGER" in wrong.stderr
+    assert "s3cret" not in away.stderr + wrong.stderr
+
+
+def test_history_shows_each_delivery_its_own_error(small: Small) -> None:
+    """The one that is done has none, and is not charged with its neighbour's."""
+    small.declare(EXPORT.replace("schedule:", DELIVERY.replace("NAME", "second") + "schedule:"))
+    file = small.root / "out/second"
+    file.parent.mkdir()
+    file.write_text("in the way")
+    small.outgate("run", "sales", "--partition", day(0))
+    first, second = small.history()
+    assert (first["state"], first["detail"]) == ("done", "")
+    assert (second["state"], bool(second["detail"])) == ("failed", True)
 
 
 def tmp_file(small: Small) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from resources import failpoint
 from resources.ledger import Lease, Ledger, Window
 from spec.errors import DeclarationError, LeaseLost, LedgerError
 from tests.resources.ledger.windows import LONG, NAMES, done, finish, leased, publish, seal, spec
@@ -86,7 +87,7 @@ def test_a_redelivery_sends_the_same_bytes(ledger: Ledger) -> None:
     """One delivery goes back to sealed with its artifacts and key; the other stays done; the next run finishes it."""
     done(ledger)
     before = current(ledger)
-    ledger.reopen("events", "2024-01-01", "partner", "anna")
+    ledger.reopen("events", "2024-01-01", ["partner"], "anna")
     window = current(ledger)
     assert (window.state, window.finished_at) == ("sealed", None)
     partner, warehouse = window.deliveries
@@ -105,7 +106,7 @@ def test_a_redelivery_sends_the_same_bytes(ledger: Ledger) -> None:
 def test_a_redelivery_cuts_off_older_workers(ledger: Ledger) -> None:
     """A worker that was there before can write no more."""
     lease = done(ledger)
-    ledger.reopen("events", "2024-01-01", "partner", "anna")
+    ledger.reopen("events", "2024-01-01", ["partner"], "anna")
     with pytest.raises(LeaseLost):
         ledger.uploaded(lease, "partner", {})
 
@@ -119,10 +120,32 @@ def test_a_redelivery_needs_sealed_bytes_and_no_worker(ledger: Ledger) -> None:
     ):
         prepare()
         with pytest.raises(DeclarationError, match=message):
-            ledger.reopen("events", "2024-01-01", "partner", "anna")
+            ledger.reopen("events", "2024-01-01", ["partner"], "anna")
     done(ledger)
     with pytest.raises(DeclarationError, match="no delivery 'nobody'; it has 'partner', 'warehouse'"):
-        ledger.reopen("events", "2024-01-01", "nobody", "anna")
+        ledger.reopen("events", "2024-01-01", ["partner", "nobody"], "anna")
+    assert current(ledger).state == "done"
+
+
+def test_a_redelivery_of_all_is_one_step(ledger: Ledger) -> None:
+    """A worker that ends between two deliveries has reset neither; without names all that the window has are reset."""
+    done(ledger)
+    passed: list[str] = []
+
+    def end(point: str) -> None:
+        passed.append(point)
+        if passed == ["ledger.reopen", "ledger.reopen"]:
+            raise KeyboardInterrupt
+
+    failpoint.install(end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ledger.reopen("events", "2024-01-01", [], "anna")
+    finally:
+        failpoint.install(None)
+    assert {one.reached for one in current(ledger).deliveries} == {"done"}
+    ledger.reopen("events", "2024-01-01", [], "anna")
+    assert [(one.name, one.reached) for one in current(ledger).deliveries] == [(name, "sealed") for name in NAMES]
 
 
 @pytest.mark.parametrize(("delivered", "reached", "attempt"), [(True, "published", 1), (False, "sealed", 2)])

@@ -14,7 +14,8 @@ from sqlalchemy import text, update
 
 from resources import failpoint
 from resources.ledger import Ledger, schema
-from spec.errors import LedgerError
+from resources.ledger.engine import masked, parse
+from spec.errors import DeclarationError, LedgerError, LedgerMissing
 from tests.resources.ledger.conftest import Place
 from tests.resources.ledger.windows import done, finish, leased, seal
 
@@ -29,7 +30,7 @@ def test_open_finds_the_same_ledger(ledger: Ledger, place: Place) -> None:
 
 def test_open_refuses_where_no_ledger_is(place: Place) -> None:
     """Opening says how to make one."""
-    with pytest.raises(LedgerError, match="outgate init"):
+    with pytest.raises(LedgerMissing, match="outgate init"):
         place.open()
 
 
@@ -54,8 +55,9 @@ def test_create_refuses_where_the_spool_remembers_a_ledger(tmp_path: Path) -> No
     Ledger.create(f"sqlite:///{file}", spool).close()
     file.unlink()
     for attempt in (Ledger.create, Ledger.open):
-        with pytest.raises(LedgerError, match=r"a ledger was here|no ledger"):
+        with pytest.raises(LedgerError, match="a ledger was here") as refused:
             attempt(f"sqlite:///{file}", spool)
+        assert not isinstance(refused.value, LedgerMissing)
     assert not file.exists()
 
 
@@ -179,12 +181,30 @@ def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> No
         assert [(each.state, each.seen) for each in lifted.history()] == [("done", None)]
 
 
-@pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "sqlite://", "sqlite:///:memory:", "nonsense"])
+WRONG_URLS = (
+    "mysql://u:secret@h/db", "sqlite://", "sqlite:///:memory:", "nonsense", "postgresql://u:secret@host:port/db",
+    "postgresql://u:secret/db",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", WRONG_URLS)
 def test_a_url_that_cannot_hold_a_ledger_is_refused(url: str, tmp_path: Path) -> None:
     """The message says what is allowed, and shows no password."""
-    with pytest.raises(LedgerError, match="allowed are sqlite") as refused:
+    with pytest.raises(DeclarationError, match="allowed are sqlite") as refused:
         Ledger.create(url, tmp_path)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p@secret/word@host/db", "postgresql://u:p@secret@host/db", "postgresql://u/x:secret@host/db"],
+)
+def test_a_password_that_was_not_escaped_is_refused_unseen(url: str, tmp_path: Path) -> None:
+    """Half of it would be taken for the host, and shown in every message; escaped it is a password like any other."""
+    with pytest.raises(DeclarationError, match="write @ as %40") as refused:
+        Ledger.create(url, tmp_path)
+    assert "secret" not in str(refused.value)
+    assert masked(parse("postgresql://u:p%40secret%2Fword@host/db")) == "postgresql+psycopg://u:***@host/db"
 
 
 def test_passwords_are_not_shown(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from pipelines.home import Home
 from pipelines.project import Project
 from pipelines.views import history_rows
 from resources.ledger import Delivery, Ledger, Window
+from resources.spool import Spool
 from resources.stores.base import Store
-from spec.errors import ConnectorError, DeclarationError
+from spec.errors import ConnectorError, DeclarationError, SpoolLost
+from spec.reading import Declared
 
 
 @click.command("history")
@@ -57,14 +59,14 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     project, ledger = _open()
     if not ledger.states(export):
         project.get(export)
-    windows = [ledger.window(export, partition)] if partition else ledger.windows(export)
-    done = [window for window in windows if window is not None]
-    if partition and not done:
+    windows = _begun(ledger.history(export))
+    chosen = [window for window in windows if partition in {None, window.partition}]
+    if partition and not chosen:
         raise DeclarationError(f"{export} has no window {partition!r} in the ledger")
-    newest = _newest_writers(ledger.windows(export))
+    newest = _newest_writers(windows)
     rows = [
         _verified(project, window, delivery, newest)
-        for window in done
+        for window in chosen
         for delivery in window.deliveries
         if delivery.reached == "done"
     ]
@@ -76,6 +78,12 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
         said = f", {taken} collected" if taken else ""
         out.print(f"{len(rows) - len(bad) - taken} of {len(rows)} deliveries are as the receipts say{said}")
     raise SystemExit(1 if bad else 0)
+
+
+def _begun(generations: list[Window]) -> list[Window]:
+    """Of each window the newest generation that has sealed something: one that was only planned has changed nothing."""
+    found = {each.partition: each for each in generations if each.reached != "planned"}
+    return list(found.values())
 
 
 def _newest_writers(windows: list[Window]) -> dict[tuple[str, str], int]:
@@ -135,10 +143,26 @@ def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], 
     from pipelines.commands.run import _execute
 
     project, ledger = _open()
-    project.get(export)
+    _refuse_lost_snapshot(project.get(export), partition, ledger)
     ledger.reopen(export, partition, deliveries, _who())
     ledger.close()
     _execute(project, export, [partition], again=False, accept=False, as_json=as_json)
+
+
+def _refuse_lost_snapshot(declared: Declared, partition: str, ledger: Ledger) -> None:
+    """A snapshot of the past whose parts are gone can be neither delivered again nor read again: it stays as it is."""
+    from assets.plan import grid_of
+    from assets.readings import refuse_old_snapshot
+
+    export, record = declared.export, ledger.window(declared.export.export, partition)
+    spool = Spool(ledger.mirror.spool)
+    for artifact in (one for each in record.deliveries for one in each.artifacts) if record else ():
+        try:
+            spool.sealed(artifact)
+        except SpoolLost as lost:
+            refuse_old_snapshot(export, grid_of(export), grid_of(export).window(partition), ledger.now())
+            click.echo(f"{lost}; the source is read again", err=True)
+            return
 
 
 @click.command("resolve")

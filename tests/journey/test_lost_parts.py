@@ -169,3 +169,30 @@ def test_an_old_snapshot_whose_parts_are_gone_is_not_read_again(tmp_path: Path) 
     assert "only be taken for the newest partition" in outcome.detail
     [outcome] = small.journey().run([new])
     assert outcome.good, outcome.detail
+
+
+def test_an_old_snapshot_whose_parts_are_gone_stays_delivered(tmp_path: Path) -> None:
+    """`redeliver` is refused before its receipt is taken back."""
+    small = made(tmp_path, SNAPSHOT)
+    _, old = months()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assets.windows.Grid.newest", lambda *_: old)
+        assert small.outgate("run", "sales", "--partition", old).returncode == 0
+    lose_parts(small)
+    ended = small.outgate("redeliver", "sales", "--partition", old)
+    assert ended.returncode == 2
+    assert "only be taken for the newest partition" in ended.stderr
+    assert [row["state"] for row in small.history()] == ["done"]
+
+
+def test_a_generation_that_was_only_planned_is_not_what_is_verified(tmp_path: Path) -> None:
+    """The files of the one before are there still, and compared; the control: one that was changed is told."""
+    small = made(tmp_path)
+    assert small.outgate("run", "sales", "--partition", day(0)).returncode == 0
+    (tmp_path / "shop.duckdb").rename(tmp_path / "away.duckdb")
+    assert small.outgate("run", "sales", "--partition", day(0), "--again").returncode == 2
+    assert small.history()[0]["generation"] == 2
+    ended = small.outgate("verify", "sales")
+    assert "1 of 1 deliveries are as the receipts say" in ended.stdout
+    (tmp_path / f"out/sales/{day(0)}/sales_{day(0)}.csv").write_text("changed")
+    assert small.outgate("verify", "sales").returncode == 1

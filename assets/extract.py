@@ -1,4 +1,4 @@
-"""Extract: the rows of one or more windows, in one snapshot of the source, as Parquet in the spool.
+"""Extract: the rows of one or more windows, in one snapshot of the source, as checked batches or as Parquet.
 
 A chunk of neighbouring windows may share one reading; each window is cut out of it later by the same bounds that the
 source was asked with. Which windows are read together is the journey's decision; shaping is transform's.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,11 +31,15 @@ from spec.errors import RowsRefused, SourceChanged
 from spec.reading import Declared
 from spec.source import TimeCursor
 
+if TYPE_CHECKING:
+    from assets.stream import Stream
+
 SPELLED: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
     (r"(n?char|character|bpchar)(\(\d+\))?", partial(pc.utf8_rtrim, characters=" ")),
     (r"uuid|uniqueidentifier", pc.utf8_lower),
 )
 """Types of the same value in several spellings, and what makes one of them: padding and capitals that are no data."""
+EXTRACT = "extract.parquet"
 Progress = Callable[[int, int], None]
 """Told rows and bytes of each batch."""
 
@@ -49,12 +54,16 @@ class Ids:
 
 @dataclass(frozen=True)
 class Reading:
-    """One finished reading: where its rows are, what they look like, and what is known about the moment of it."""
+    """One reading: where its rows are, what they look like, and what is known about the moment of it.
+
+    Finished, `rows` of them are in the file of `path`; still to come out of the `stream`, that file is never written.
+    """
 
     path: Path
     columns: tuple[Column, ...]
     horizon: Horizon
-    rows: int
+    rows: int = 0
+    stream: Stream | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -64,14 +73,31 @@ class Reading:
 
 def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Path, progress: Progress) -> Reading:
     """Read `span` (one window, or several neighbours) into `folder`. Raises RowsRefused and ConnectorError."""
+    path, rows = folder / EXTRACT, 0
+    schema = arrow_schema(plan.relation.columns)
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+        for batch in checked(plan, span, ids):
+            writer.write_batch(batch)
+            reach("extract.batch")
+            rows += batch.num_rows
+            progress(batch.num_rows, batch.nbytes)
+    reach("extract.written")
+    return Reading(path, plan.relation.columns, horizon, rows)
+
+
+def checked(plan: Plan, span: Window, ids: Ids | None) -> Generator[pa.RecordBatch]:
+    """The rows of `span` as the source sends them, in one snapshot, each batch checked before it is yielded.
+
+    Raises RowsRefused and ConnectorError, in the middle too: what was made of the batches before is worth nothing then.
+    """
     query = query_of(plan, span, ids)
-    path = folder / "extract.parquet"
+    schema = arrow_schema(query.columns)
     with plan.database.snapshot() as snapshot:
         reach("extract.snapshot")
         _refuse_null_cursors(snapshot, plan, query)
-        rows = _write(snapshot, query, plan, path, progress)
-    reach("extract.written")
-    return Reading(path, plan.relation.columns, horizon, rows)
+        for batch in _batches(snapshot, query, plan):
+            _refuse_other_tenants(batch, plan.relation)
+            yield pa.record_batch(batch.columns, schema=schema)
 
 
 def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
@@ -131,18 +157,6 @@ def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
 def _batches(snapshot: Snapshot, query: Query, plan: Plan) -> Iterator[pa.RecordBatch]:
     size = plan.export.source.batch_rows
     return snapshot.read(query) if size is None else packs(snapshot, query, key_columns(plan), size)
-
-
-def _write(snapshot: Snapshot, query: Query, plan: Plan, path: Path, progress: Progress) -> int:
-    schema, rows = arrow_schema(query.columns), 0
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-        for batch in _batches(snapshot, query, plan):
-            _refuse_other_tenants(batch, plan.relation)
-            writer.write_batch(pa.record_batch(batch.columns, schema=schema))
-            reach("extract.batch")
-            rows += batch.num_rows
-            progress(batch.num_rows, batch.nbytes)
-    return rows
 
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:

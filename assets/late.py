@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from assets.extract import Reading
+from assets.horizon import Horizon
 from assets.plan import Plan, key_columns
 from assets.seen import count_late
 from assets.transform import engine
@@ -26,17 +26,17 @@ CORRECTION = re.compile(r"late:(\d+):(\d+)")
 """The `again` of a correction: the generation that lacks rows, and how many were found missing."""
 
 
-def is_kept(plan: Plan, window: Window, reading: Reading) -> bool:
+def is_kept(plan: Plan, window: Window, horizon: Horizon) -> bool:
     """Whether the keys of a window are worth keeping: rows can be told apart, and a sweep will look at it."""
     cursor = plan.export.source.cursor
     if (
         cursor is None
         or plan.export.mode != "incremental"
         or not key_columns(plan)
-        or not _looked_at(cursor, reading.horizon.kind)
+        or not _looked_at(cursor, horizon.kind)
     ):
         return False
-    return window.hi + seconds(cursor.lookback) >= reading.horizon.at
+    return window.hi + seconds(cursor.lookback) >= horizon.at
 
 
 def due(export: Export, ledger: Ledger, driven: set[str]) -> list[WindowRecord]:

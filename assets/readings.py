@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.extract import Ids, Reading, read, refuse_changes
+from assets.extract import EXTRACT, Ids, Reading, arrow_schema, checked, read, refuse_changes
 from assets.horizon import Horizon, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan
+from assets.stream import Asked, Stream, detour
 from assets.transform import engine
 from assets.windows import Grid, Window
 from resources.failpoint import reach
@@ -74,13 +76,13 @@ class Readings:
         refuse_old_snapshot(plan.export, plan.grid, window, self._ledger.now())
         if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
             ids, horizon = self._ids(plan, cursor, lease, record, window)
-            self._read(plan, window, ids, horizon)
+            self._read(plan, window, window, ids, horizon)
         else:
             ids = None
             if not self._covers(window):
                 horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
                 reach("journey.horizon")
-                self._read(plan, self._chunk(plan, window, rest, horizon), None, horizon)
+                self._read(plan, window, self._chunk(plan, window, rest, horizon), None, horizon)
         reading = self._reading
         assert reading is not None  # noqa: S101  (both branches read)
         if not accept:
@@ -89,7 +91,10 @@ class Readings:
 
     @contextmanager
     def engine(self, reading: Reading) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The DuckDB that shapes a reading's windows: started once, and anew after an error or a `transform`."""
+        """The DuckDB that shapes a reading's windows: started once, and anew after an error or a `transform`.
+
+        A stream is spent when this ends, however it ends; what needs its rows again reads again.
+        """
         if self._engine is None:
             self._engine = self._engines.enter_context(engine(reading.path.parent))
         good = False
@@ -97,6 +102,9 @@ class Readings:
             yield self._engine
             good = self.plan.export.transform is None  # its table would stay in memory
         finally:
+            if reading.stream is not None:
+                reading.stream.close()
+                self._span = None
             if not good:
                 self.close()
 
@@ -126,7 +134,7 @@ class Readings:
             last = following
         return Window(window.key, window.lo, last.hi)
 
-    def _read(self, plan: Plan, span: Window, ids: Ids | None, horizon: Horizon) -> None:
+    def _read(self, plan: Plan, window: Window, span: Window, ids: Ids | None, horizon: Horizon) -> None:
         self.close()
         if self._reading is not None:
             shutil.rmtree(self._reading.path.parent, ignore_errors=True)
@@ -134,7 +142,12 @@ class Readings:
         self._number += 1
         folder = self._folder / str(self._number)
         folder.mkdir(mode=0o700)
-        self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
+        if detour(Asked(plan, window, span, horizon)):
+            self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
+        else:
+            columns = plan.relation.columns
+            stream = Stream(arrow_schema(columns), partial(checked, plan, span, ids), self._reporter.read)
+            self._reading = Reading(folder / EXTRACT, columns, horizon, stream=stream)
         self._span = span
 
     def _ids(

@@ -62,7 +62,7 @@ def seal(
         artifacts += _beside(plan, delivery, folder / delivery.label, named, document, spool, manifest=beside)
         spool.seal(folder / delivery.label)
         reach("seal.delivery")
-    keep = is_kept(plan, window, reading)
+    keep = is_kept(plan, window, reading.horizon)
     seen = keep_keys(shaped.connection, plan, reading, window, ids, folder, spool) if keep else None
     spool.seal(folder)
     reach("seal.files")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,24 +30,33 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from assets.stream import Stream
+
+ARRIVING = "arriving"
 BATCH_ROWS = 16_384
 MEMORY = "256MB"
 
 
 @dataclass(frozen=True)
 class Shaped:
-    """The shaped window as a DuckDB query, with the names and DuckDB types of its columns."""
+    """The shaped window as a DuckDB query, with the names and DuckDB types of its columns.
+
+    Rows that come out of a `stream` can be asked for once.
+    """
 
     connection: duckdb.DuckDBPyConnection
     sql: str
     columns: dict[str, str]
+    stream: Stream | None = None
 
     def batches(self, sql: str) -> pa.RecordBatchReader:
         """Stream a query over the shaped rows."""
         return self.connection.sql(sql).to_arrow_reader(BATCH_ROWS)
 
     def preview(self, rows: int = 10) -> list[tuple[object, ...]]:
-        """The first rows as text."""
+        """The first rows as text; of a stream that is over, those of its first batch."""
+        if self.stream is not None:
+            self.connection.register(ARRIVING, self.stream.head)
         cells = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in self.columns)
         return self.connection.sql(f"SELECT {cells} FROM ({self.sql}) LIMIT {rows}").fetchall()
 
@@ -81,14 +90,17 @@ def shape(
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
         sql = compile_shape(plan.export, columns, window.hi).sql(dialect="duckdb")
-        return Shaped(connection, sql, _describe(connection, sql))
+        return Shaped(connection, sql, _describe(connection, sql), reading.stream)
 
 
 def _extract_view(
     connection: duckdb.DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None
 ) -> None:
-    columns = [_column(column.name, json=column.json) for column in reading.columns]
-    select = exp.select(*columns).from_(exp.func("read_parquet", exp.Literal.string(str(reading.path))))
+    rows: exp.Expr = exp.func("read_parquet", exp.Literal.string(str(reading.path)))
+    if reading.stream is not None:
+        connection.register(ARRIVING, reading.stream.reader())
+        rows = exp.to_table(ARRIVING)
+    select = exp.select(*(_column(column.name, json=column.json) for column in reading.columns)).from_(rows)
     for condition in cut(plan, window, ids):
         select = select.where(condition)
     connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {select.sql(dialect='duckdb')}")
@@ -171,16 +183,28 @@ def _located(plan: Plan) -> Iterator[None]:
 
 
 def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[Part]:
-    """Write the parts of one delivery into `folder`."""
+    """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come."""
     folder.mkdir(mode=0o700)
-    form = delivery.format
-    with _refused(plan, delivery):
-        if isinstance(form, Parquet):
-            reader = shaped.batches(shaped.sql)
-            return write_parts(iter(reader), form, b"", reader.schema, folder)
-        text = f"SELECT {line(form, shaped.columns)} AS line FROM ({shaped.sql})"
-        reader = shaped.batches(text)
-        return write_parts(iter(reader), form, header(form, shaped.columns), reader.schema, folder)
+    form, sql, first = delivery.format, shaped.sql, b""
+    if not isinstance(form, Parquet):
+        sql = f"SELECT {line(form, shaped.columns)} AS line FROM ({shaped.sql})"
+        first = header(form, shaped.columns)
+    with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
+        reader = shaped.batches(sql)
+        batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
+        parts = write_parts(batches, form, first, reader.schema, folder)
+    _refuse_loss(shaped.stream, parts, plan)
+    return parts
+
+
+def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:
+    """Whatever the source sent for the window is in it, unless `filters:` leave rows out."""
+    rows = sum(part.rows for part in parts)
+    if stream is not None and plan.export.filters is None and rows != stream.rows:
+        raise OutgateError(
+            f"{plan.export.export}: the source sent {stream.rows} rows of the window, and {rows} are left of them, "
+            "though nothing filters them; nothing was delivered, please report it"
+        )
 
 
 @contextmanager

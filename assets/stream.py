@@ -1,0 +1,154 @@
+"""A stream: the rows of one window go from the source straight into its part, with no file in between.
+
+A thread asks the source and checks each batch, a short queue holds what came, and DuckDB takes it as it shapes. It can
+be taken once; which readings go this way is the table here. What is asked, and every guard, is extract's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+
+import pyarrow as pa
+
+from assets.horizon import Horizon
+from assets.late import is_kept
+from assets.plan import Plan
+from assets.windows import Window
+from resources.failpoint import reach
+from spec.errors import OutgateError
+
+QUEUED = 2
+"""Batches, of about 4 MiB each, that may wait for DuckDB."""
+PATIENCE = 0.2
+"""Seconds after which whoever waits at the queue looks whether the stream was left."""
+FAREWELL = 10
+"""Seconds that a source has to end when its stream is left; one that hangs longer ends with the process."""
+Batches = Generator[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A window, the span that would be read for it, and the horizon it is read behind."""
+
+    plan: Plan
+    window: Window
+    span: Window
+    horizon: Horizon
+
+
+DETOURS: tuple[tuple[str, Callable[[Asked], bool]], ...] = (
+    ("several windows are cut out of one reading", lambda asked: asked.span != asked.window),
+    ("each delivery passes over the rows", lambda asked: len(asked.plan.export.deliver) > 1),
+    ("`transform:` wants a table", lambda asked: asked.plan.export.transform is not None),
+    ("the preview of groups needs all rows", lambda asked: asked.plan.export.aggregated),
+    ("the keys of the rows are kept for the sweep", lambda asked: is_kept(asked.plan, asked.window, asked.horizon)),
+)
+"""What makes a reading go through a file: its rows are needed more than once."""
+
+
+def detour(asked: Asked) -> str:
+    """Why a reading goes through a file; "" for one that streams."""
+    return next((why for why, holds in DETOURS if holds(asked)), "")
+
+
+class Stream:
+    """The rows of one reading, taken once. `rows` were taken so far; `head` is the first batch, for the preview."""
+
+    def __init__(self, schema: pa.Schema, read: Callable[[], Batches], progress: Callable[[int, int], None]) -> None:
+        self.schema, self.rows, self.head = schema, 0, pa.Table.from_batches([], schema)
+        self._read, self._progress = read, progress
+        self._queue: Queue[pa.RecordBatch | None] = Queue(QUEUED)
+        self._error: BaseException | None = None
+        self._over, self._left = False, Event()
+        self._news: deque[tuple[int, int]] = deque()
+        self._thread = Thread(target=self._fill, name="outgate-reading", daemon=True)
+        self._taken = self._take()
+
+    def reader(self) -> pa.RecordBatchReader:
+        """What DuckDB scans. The source is asked when the first batch is."""
+        return pa.RecordBatchReader.from_batches(self.schema, self._taken)
+
+    def told(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same shaped batches; between them, progress is told in the caller's thread."""
+        for batch in batches:
+            self._tell()
+            yield batch
+        self._tell()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Whatever is made of the rows inside counts only when all of them came.
+
+        An error of the source is raised here as it was, whatever DuckDB made of it, also where it made an end of it.
+        """
+        try:
+            yield
+        except Exception:
+            self._refuse_error()
+            raise
+        if self._thread.ident is None:  # a shape that can have no rows, as of an empty range of ids, takes none
+            deque(self._taken, maxlen=0)
+        self._refuse_error()
+        if not self._over:
+            raise OutgateError(f"only {self.rows} rows were taken from the source, and there are more: report it")
+        reach("extract.streamed")
+
+    def close(self) -> None:
+        """Leave the stream, wherever it is: the source's transaction ends."""
+        self._left.set()
+        if self._thread.is_alive():
+            self._thread.join(FAREWELL)
+
+    def _refuse_error(self) -> None:
+        if self._error is not None:
+            raise self._error from None
+
+    def _tell(self) -> None:
+        while self._news:
+            reach("extract.batch")
+            self._progress(*self._news.popleft())
+
+    def _fill(self) -> None:
+        try:
+            with closing(self._read()) as batches:
+                for batch in batches:
+                    if not self._put(batch):
+                        return
+        except BaseException as error:  # noqa: BLE001  (raised where the rows are wanted)
+            self._error = error
+        self._put(None)
+
+    def _put(self, batch: pa.RecordBatch | None) -> bool:
+        while not self._left.is_set():
+            try:
+                self._queue.put(batch, timeout=PATIENCE)
+            except Full:
+                continue
+            return True
+        return False
+
+    def _take(self) -> Batches:
+        """Run by whichever of DuckDB's threads wants a batch, one at a time."""
+        self._thread.start()
+        while (batch := self._get()) is not None:
+            if not self.rows:
+                self.head = pa.Table.from_batches([batch])
+            self.rows += batch.num_rows
+            self._news.append((batch.num_rows, batch.nbytes))
+            yield batch
+        if self._error is not None:
+            raise OSError("the source broke off")
+        self._over = True
+
+    def _get(self) -> pa.RecordBatch | None:
+        while not self._left.is_set():
+            try:
+                return self._queue.get(timeout=PATIENCE)
+            except Empty:
+                continue
+        raise OSError("the stream was left")

@@ -104,6 +104,10 @@ def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
     """The conditions that make a row belong to a window: the source is asked with them, and the extract is cut by
     them.
     """
+    return _conditions(plan, window, ids, nulls=plan.takes_nulls(window))
+
+
+def _conditions(plan: Plan, window: Window, ids: Ids | None, *, nulls: bool) -> list[exp.Expr]:
     cursor, source = plan.relation.cursor, plan.export.source.cursor
     if cursor is None or source is None or plan.export.mode == "snapshot":
         return []
@@ -111,7 +115,7 @@ def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
         parts: list[exp.Expr] = [exp.false()] if ids.high is None else between_ids(cursor, ids.low, ids.high)
     else:
         parts = inside(cursor, window, plan.declared)
-    if source.nulls == "include" and plan.is_first(window):
+    if nulls:
         blank = exp.Is(this=exp.column(cursor.name, quoted=True), expression=exp.null())
         return [exp.or_(exp.and_(*parts), blank)]
     return parts
@@ -125,7 +129,8 @@ def query_of(plan: Plan, span: Window, ids: Ids | None) -> Query:
     elif relation.places and relation.cursor is not None:
         edges = (span.lo, span.hi, before(relation.cursor, span.lo))
         tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in edges))
-    return Query(tree, relation.columns, (*_tenant(relation), *cut(plan, span, ids)))
+    conditions = _conditions(plan, span, ids, nulls=plan.reads_nulls(span))
+    return Query(tree, relation.columns, (*_tenant(relation), *conditions))
 
 
 def _tenant(relation: Relation) -> tuple[exp.Expr, ...]:

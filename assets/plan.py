@@ -24,15 +24,31 @@ class Plan:
     grid: Grid
     transform_sql: str = ""
     folder: str = field(default="", kw_only=True)
+    nulls_in: str | None = field(default=None, kw_only=True)
+    """The partition whose window took the rows without a cursor, where the ledger knows of one."""
 
     @property
     def export(self) -> Export:
         """The declaration itself."""
         return self.declared.export
 
-    def is_first(self, window: Window) -> bool:
-        """Whether a window is the first of the grid, or a span that begins with it."""
-        return window.lo == self.grid.first.lo
+    @property
+    def nulls_window(self) -> Window | None:
+        """The one window that has the rows without a cursor: the one that took them, else the first of the grid."""
+        cursor = self.export.source.cursor
+        if cursor is None or cursor.nulls != "include" or self.export.mode == "snapshot":
+            return None
+        return self.grid.window(self.nulls_in) if self.nulls_in else self.grid.first
+
+    def takes_nulls(self, window: Window) -> bool:
+        """Whether a window has the rows without a cursor."""
+        holder = self.nulls_window
+        return holder is not None and window.key == holder.key
+
+    def reads_nulls(self, span: Window) -> bool:
+        """Whether the window that has the rows without a cursor may be in a span."""
+        holder = self.nulls_window
+        return holder is not None and (span.key == holder.key or span.lo <= holder.lo < span.hi)
 
 
 def grid_of(export: Export) -> Grid:

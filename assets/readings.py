@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,8 @@ class Readings:
     def plan(self) -> Plan:
         """The plan, made when the first window needs it: a run with nothing to read does not touch the source."""
         if self._plan is None:
-            self._plan = self._make_plan()
+            plan = self._make_plan()
+            self._plan = replace(plan, nulls_in=self._ledger.nulls_in(plan.export.export))
         return self._plan
 
     def of(

@@ -75,6 +75,7 @@ def seal(
         rows=rows,
         artifacts=artifacts,
         seen=seen,
+        takes_nulls=plan.takes_nulls(window),
     )
 
 

@@ -24,6 +24,7 @@ class Home:
 
     folder: Path
     ledger_url: str
+    environment: str = ""
 
     @classmethod
     def find(cls, root: Path, environment: str = "") -> Home:
@@ -31,7 +32,7 @@ class Home:
         folder = Path(os.environ.get("OUTGATE_HOME") or root / ".outgate").absolute()
         if environment:
             folder /= environment
-        return cls(folder, os.environ.get("OUTGATE_LEDGER") or f"sqlite:///{folder / 'ledger.db'}")
+        return cls(folder, os.environ.get("OUTGATE_LEDGER") or f"sqlite:///{folder / 'ledger.db'}", environment)
 
     @property
     def spool_folder(self) -> Path:
@@ -45,7 +46,8 @@ class Home:
 
     def open(self) -> tuple[Ledger, Spool]:
         """The ledger and the spool. Raises LedgerError when there is no ledger, or not the right one."""
-        return Ledger.open(self.ledger_url, self.spool_folder), Spool(self.spool_folder)
+        ledger = Ledger.open(self.ledger_url, self.spool_folder, environment=self.environment)
+        return ledger, Spool(self.spool_folder)
 
     @contextmanager
     def look(self) -> Iterator[Ledger | None]:
@@ -64,4 +66,4 @@ class Home:
             Spool(self.spool_folder)
         except OSError as error:
             raise LedgerError(f"the home {self.folder} cannot be made: {error.strerror}; see OUTGATE_HOME") from None
-        return Ledger.create(self.ledger_url, self.spool_folder)
+        return Ledger.create(self.ledger_url, self.spool_folder, environment=self.environment)

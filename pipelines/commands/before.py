@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipelines.console import json_option, show
 from pipelines.home import Home
 from pipelines.project import Project
 from resources.databases.base import Query
+from spec.reading import Declared
 from spec.source import IdCursor
 
 
@@ -33,7 +35,7 @@ def preview_command(export: str, partition: str | None, *, as_json: bool) -> Non
     declared = project.get(export)
     key = partition or newest_key(declared)
     window = grid_of(declared.export).window(key)
-    plan = project.planner(declared)()
+    plan, _ = _looked(project, declared)
     found = _preview(plan, window)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -92,8 +94,7 @@ def plan_command(export: str, first: str | None, last: str | None, *, as_json: b
     keys = chosen_keys(declared, first, last)
     grid = grid_of(declared.export)
     windows = [grid.window(key) for key in keys]
-    states = _states(project, export)
-    plan = project.planner(declared)()
+    plan, states = _looked(project, declared)
     todo = [window for window in windows if states.get(window.key) != "done"]
     chunks = -(-len(todo) // declared.export.partitions.chunk)
     sql, rows = _sql_and_rows(plan, todo)
@@ -135,9 +136,12 @@ def plan_command(export: str, first: str | None, last: str | None, *, as_json: b
     click.echo(sql)
 
 
-def _states(project: Project, export: str) -> dict[str, str]:
+def _looked(project: Project, declared: Declared) -> tuple[Plan, dict[str, str]]:
+    """The plan, and the state of each window by partition, with what the ledger knows if there is one."""
+    name = declared.export.export
     with Home.find(project.root, project.environment).look() as ledger:
-        return ledger.states(export) if ledger else {}
+        states, nulls_in = (ledger.states(name), ledger.nulls_in(name)) if ledger else ({}, None)
+    return replace(project.planner(declared)(), nulls_in=nulls_in), states
 
 
 def _sql_and_rows(plan: Plan, windows: list[Window]) -> tuple[str, int | None]:

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping, select
 
-from resources.failpoint import reach
 from resources.ledger import rows
 from resources.ledger.journey import Journey, worst
 from resources.ledger.leases import INHERITED, Leases, plan, refuse_busy, take
@@ -65,7 +64,6 @@ class Decisions(Journey, Leases):
             if row["reached"] == "planned":
                 raise DeclarationError(f"{rows.place(row)} has nothing sealed to deliver again; run it first")
             for found in _chosen(conn, row, deliveries):
-                reach("ledger.reopen")
                 self._put(conn, row, found, "sealed")
                 self.note(conn, "reopened", row, delivery=found["name"], who=who)
 

@@ -1,4 +1,4 @@
-"""What is kept for an export as a whole: the grid of its partitions and the switch.
+"""What is kept for an export as a whole: the grid of its partitions, who took the rows without a cursor, the switch.
 
 The declaration is kept with each window; the lock on an export's ids is in ids.py.
 """
@@ -15,7 +15,7 @@ from spec.errors import DeclarationError
 
 
 class Exports(Audit):
-    """Grid and switch."""
+    """Grid, rows without a cursor, and switch."""
 
     def grid(self, export: str) -> str | None:
         """The grid that was recorded, None when none was."""
@@ -35,6 +35,11 @@ class Exports(Audit):
                 )
             conn.execute(update(exports).where(exports.c.name == export).values(grid=grid))
             self.note(conn, "grid", {"export": export}, detail=grid)
+
+    def nulls_in(self, export: str) -> str | None:
+        """The partition whose window took the rows without a cursor, None while none has."""
+        with self.read() as conn:
+            return conn.execute(select(exports.c.nulls_in).where(exports.c.name == export)).scalar()
 
     def active(self, export: str) -> bool | None:
         """The switch, None while nobody has touched it."""

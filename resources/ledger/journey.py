@@ -14,7 +14,7 @@ from resources.ledger import rows
 from resources.ledger.mirror import Mirror, Mirrored
 from resources.ledger.quotas import Quotas
 from resources.ledger.records import Artifact, Ending, Lease, Tokens
-from resources.ledger.schema import artifact, delivery, window
+from resources.ledger.schema import artifact, delivery, export, window
 from spec.errors import LedgerError
 
 FROM = {
@@ -44,14 +44,18 @@ class Journey(Quotas):
         rows: int,
         artifacts: Sequence[Artifact],
         seen: dict[str, object] | None = None,
+        takes_nulls: bool = False,
     ) -> None:
         """Record the sealed bytes of every delivery: from here on nothing is read from the source any more.
 
-        Raises LedgerError when the window is sealed already.
+        `takes_nulls` says that the rows without a cursor are among them: no other window of the export may have them.
+        Raises LedgerError when the window is sealed already, and when another one has those rows.
         """
         facts = {"horizon": horizon, "fingerprint": fingerprint, "server": server, "rows": rows, "seen": seen}
         reach("ledger.seal.before")
         with self.write() as conn:
+            if takes_nulls:
+                _take_nulls(conn, lease)
             sequence = self._seal(conn, lease, facts, artifacts)
         self._mirrored(sequence)
         reach("ledger.seal.after")
@@ -171,6 +175,18 @@ class Journey(Quotas):
     def _mirrored(self, sequence: int) -> None:
         reach("ledger.mirror")
         self.mirror.advance(Mirrored(self.id, sequence))
+
+
+def _take_nulls(conn: Connection, lease: Lease) -> None:
+    holder = rows.lock_export(conn, lease.export)["nulls_in"]
+    if holder not in {None, lease.partition}:
+        problem = LedgerError(
+            f"{rows.place(lease)}: window {holder!r} took the rows without a cursor meanwhile; "
+            "nothing was kept: run it again, and it is read without them"
+        )
+        problem.retriable = True
+        raise problem
+    conn.execute(update(export).where(export.c.name == lease.export).values(nulls_in=lease.partition))
 
 
 def worst(conn: Connection, row: RowMapping, reached: str) -> str:

@@ -5,12 +5,13 @@ The steps are in the modules that this class is composed of; only the beginning 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self, overload
 
-from sqlalchemy import Connection, RowMapping, insert, inspect, select
+from sqlalchemy import Connection, RowMapping, insert, inspect, select, update
 from sqlalchemy.engine import URL
 
 from resources.ledger import schema
@@ -25,6 +26,8 @@ from spec.errors import LedgerError, LedgerMissing
 
 KNOWN = (schema.ledger.c.id, schema.ledger.c.version, schema.ledger.c.sequence)
 """What the ledger's own row has in every version."""
+UNNAMED = schema.ledger.c.environment.is_(None)
+log = logging.getLogger("outgate")
 
 
 class Ledger(Decisions, Ids, Exports, Reading):
@@ -39,8 +42,11 @@ class Ledger(Decisions, Ids, Exports, Reading):
         self.mirror = Mirror(spool)
 
     @classmethod
-    def create(cls, url: str, spool: Path, *, clock: Clock = process_clock) -> Self:
-        """Make a new ledger and its mirror. Raises LedgerError where one is, or where the spool remembers one."""
+    def create(cls, url: str, spool: Path, *, environment: str = "", clock: Clock = process_clock) -> Self:
+        """Make a new ledger of that environment, and its mirror.
+
+        Raises LedgerError where one is, or where the spool remembers one.
+        """
         parsed = parse(url)
         path = sqlite_file(parsed)
         if path is not None:
@@ -49,19 +55,19 @@ class Ledger(Decisions, Ids, Exports, Reading):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = cls(parsed, spool, clock, may_create=True)
         try:
-            made._make()
+            made._make(environment)
         except BaseException:
             made.close_connections()
             raise
         return made
 
     @classmethod
-    def open(cls, url: str, spool: Path, *, clock: Clock = process_clock) -> Self:
+    def open(cls, url: str, spool: Path, *, environment: str = "", clock: Clock = process_clock) -> Self:
         """Open the ledger of this spool, lifted to this release's version.
 
         Raises LedgerMissing when there is none yet, and LedgerError when one was there and is gone, when it is newer
-        than this release, when the spool belongs to another one, and when the spool has seen more than it knows (an
-        older copy was restored).
+        than this release, when the spool belongs to another one, when the spool has seen more than it knows (an older
+        copy was restored), and when it belongs to another environment.
         """
         parsed = parse(url)
         path = sqlite_file(parsed)
@@ -69,25 +75,25 @@ class Ledger(Decisions, Ids, Exports, Reading):
             raise _missing(Mirror(spool), masked(parsed))
         opened = cls(parsed, spool, clock)
         try:
-            opened._attach()
+            opened._attach(environment)
         except BaseException:
             opened.close_connections()
             raise
         return opened
 
-    def _make(self) -> None:
+    def _make(self, environment: str) -> None:
         with self.write() as conn:
             if inspect(conn).has_table("ledger"):
                 raise LedgerError(f"there is a ledger at {self.url} already; open it, or choose another place")
             _refuse_remembered(self.mirror, self.url)
             schema.tables.create_all(conn, checkfirst=False)
             self.id = uuid.uuid4().hex
-            born = {"id": self.id, "version": schema.VERSION, "sequence": 0, "created_at": self.instant(conn)}
-            conn.execute(insert(schema.ledger).values(**born))
+            born = {"version": schema.VERSION, "created_at": self.instant(conn), "environment": environment}
+            conn.execute(insert(schema.ledger).values(id=self.id, sequence=0, **born))
             self.note(conn, "created", {})
         self.mirror.advance(Mirrored(self.id, 0))
 
-    def _attach(self) -> None:
+    def _attach(self, environment: str) -> None:
         # The mirror first: a rival that seals between the two looks moves the ledger before the mirror.
         mirrored = self.mirror.read()
         with self.read() as conn:
@@ -96,6 +102,7 @@ class Ledger(Decisions, Ids, Exports, Reading):
             self._upgrade()
         self.id = row["id"]
         _compare(self.mirror, mirrored, row, self.url)
+        self._belong(environment)
         self.mirror.advance(Mirrored(self.id, row["sequence"]))
 
     def _row(self, conn: Connection) -> RowMapping:
@@ -117,6 +124,24 @@ class Ledger(Decisions, Ids, Exports, Reading):
             if found < schema.VERSION:
                 schema.upgrade(conn, found)
                 self.note(conn, "upgraded", {}, detail=f"from version {found} to {schema.VERSION}")
+
+    def _belong(self, environment: str) -> None:
+        """Refuse the ledger of another environment; one that has no name yet takes this one."""
+        query = select(schema.ledger.c.environment)
+        with self.read() as conn:
+            owner = conn.execute(query).scalar_one()
+        if owner is None:
+            with self.write() as conn:
+                if conn.execute(update(schema.ledger).where(UNNAMED).values(environment=environment)).rowcount:
+                    self.note(conn, "named", {}, detail=environment)
+                    log.warning("the ledger at %s belongs to %s from now on", self.url, _named(environment))
+                owner = conn.execute(query).scalar_one()
+        if owner != environment:
+            raise LedgerError(
+                f"the ledger at {self.url} belongs to {_named(owner)}, and this is {_named(environment)}: what one "
+                "delivers would be done for the other; give each a ledger and a spool of its own (OUTGATE_LEDGER, "
+                "OUTGATE_SPOOL), or set OUTGATE_ENV to the name that belongs to this one"
+            )
 
     def release(self, held: Lease | str) -> None:
         """Give back a window's lease, or the quota reserved under a key. Silent when it is not held any more.
@@ -148,6 +173,10 @@ class Ledger(Decisions, Ids, Exports, Reading):
             self.close_connections()
         else:
             self.close_delivery(lease, delivery, receipt or {}, actual)
+
+
+def _named(environment: str) -> str:
+    return f"environment {environment!r}" if environment else "the environment without a name (no OUTGATE_ENV)"
 
 
 def _missing(mirror: Mirror, url: str) -> LedgerMissing:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
+from resources import failpoint
 from tests.journey.trial import Trial
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
@@ -58,6 +59,61 @@ def test_rows_without_a_cursor_are_left_out_or_come_once(
     for keys in [DAYS] if together else [(key,) for key in DAYS]:
         assert all(outcome.good for outcome in trial.run(*keys))
     assert [trial.column(key=key) for key in DAYS] == [first, [5, 6, 7], [9, 10, 11]]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_without_a_cursor_stay_where_they_are_when_the_start_is_moved(
+    trial: Trial, source: Session, together: bool
+) -> None:
+    """The window that took them keeps them, in its next generation too; the new first window does not bring them twice."""
+    source.execute(STAMPED)
+    declare(trial, nulls="include", partitions={"every": "day", "start": DAYS[1]})
+    assert all(outcome.good for outcome in trial.run(DAYS[1]))
+    declare(trial, nulls="include")
+    for keys in [DAYS] if together else [(key,) for key in DAYS]:
+        assert all(outcome.good for outcome in trial.run(*keys))
+    everywhere = [[1, 2, 3], [0, 4, 5, 6, 7, 8], [9, 10, 11]]
+    assert [trial.column(key=key) for key in DAYS] == everywhere
+    for keys in [DAYS] if together else [(key,) for key in DAYS]:
+        assert all(outcome.good for outcome in trial.run(*keys, again="once more"))
+    assert [trial.column(key=key) for key in DAYS] == everywhere
+
+
+def test_rows_without_a_cursor_that_nobody_took_come_with_the_new_first_window(trial: Trial, source: Session) -> None:
+    """The old first window was read and never sealed: it has no claim on them, now or later."""
+    source.execute(STAMPED)
+    declare(trial, nulls="include", partitions={"every": "day", "start": DAYS[1]})
+    stop_at(trial, "extract.written", DAYS[1])
+    declare(trial, nulls="include")
+    assert all(outcome.good for outcome in trial.run(DAYS[0]))
+    assert all(outcome.good for outcome in trial.run(DAYS[1]))
+    assert [trial.column(key=key) for key in DAYS[:2]] == [[0, 1, 2, 3, 4, 8], [5, 6, 7]]
+
+
+def test_rows_without_a_cursor_come_once_where_the_grid_begins_with_a_day_that_never_was(
+    trial: Trial, source: Session
+) -> None:
+    """The empty day and the one after it begin at the same instant; only one of them is the first."""
+    source.execute(STAMPED)
+    days = ("2011-12-30", "2011-12-31")
+    declare(trial, nulls="include", partitions={"every": "day", "start": days[0], "timezone": "Pacific/Apia"})
+    assert all(outcome.good for outcome in trial.run(*days))
+    assert trial.column() == [0, 4, 8]
+
+
+def stop_at(trial: Trial, point: str, key: str) -> None:
+    """Run a window and end it there."""
+
+    def end(name: str) -> None:
+        if name == point:
+            raise KeyboardInterrupt
+
+    failpoint.install(end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trial.run(key)
+    finally:
+        failpoint.install(None)
 
 
 @pytest.mark.parametrize("night", ["2024-03-30", "2024-10-26"])

@@ -253,6 +253,31 @@ def test_an_environment_has_its_own_connectors_and_ledger(small: Small) -> None:
     assert small.history() == []
 
 
+def test_a_shared_ledger_belongs_to_one_environment(small: Small) -> None:
+    """What dev delivers would be done for prod: whoever comes second is told both names, and what to do."""
+    shared = {"OUTGATE_LEDGER": f"sqlite:///{small.root}/shared.db"}
+    assert small.outgate("init", OUTGATE_ENV="prod", **shared).returncode == 0
+    assert small.outgate("run", "sales", "--partition", day(0), OUTGATE_ENV="prod", **shared).returncode == 0
+    for arguments in (["init"], ["list"], ["run", "sales", "--partition", day(0)]):
+        other = small.outgate(*arguments, OUTGATE_ENV="dev", **shared)
+        assert other.returncode == 1
+        assert "belongs to environment 'prod', and this is environment 'dev'" in other.stderr
+        assert "OUTGATE_LEDGER" in other.stderr
+
+
+def test_the_looks_before_a_run_know_who_took_the_rows_without_a_cursor(small: Small) -> None:
+    """`preview` and `plan` of an earlier first window count them no more."""
+    small.sql("UPDATE sales SET sold_at = NULL WHERE id = 20")
+    text = EXPORT.replace("key: id,", "key: id, nulls: include,")
+    small.declare(text.replace("2026-01-01", "2026-01-02"))
+    small.outgate("run", "sales", "--partition", day(1))
+    assert len(small.rows(day(1))) == ROWS_A_DAY + 1
+    small.declare(text)
+    assert f"{ROWS_A_DAY} rows read" in small.outgate("preview", "sales", "--partition", day(0)).stdout
+    planned = small.outgate("plan", "sales", "--from", day(0), "--to", day(0)).stdout
+    assert f"{ROWS_A_DAY} rows at the source" in planned
+
+
 def test_defaults_are_shared(small: Small) -> None:
     """defaults.yaml fills in what a declaration does not say itself."""
     (small.root / "pipelines/defaults.yaml").write_text(

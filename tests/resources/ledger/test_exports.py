@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resources.ledger import Ledger
-from spec.errors import DeclarationError
+from spec.errors import DeclarationError, LedgerError
 from tests.resources.ledger.windows import LONG, done, leased, seal
 
 
@@ -26,6 +26,23 @@ def test_the_grid_of_planned_windows_is_not_changed(ledger: Ledger) -> None:
     with pytest.raises(DeclarationError, match=r"'day UTC'.*'hour UTC'; give the export a new name, or keep the grid"):
         ledger.record_grid("events", "hour UTC")
     assert ledger.grid("events") == "day UTC"
+
+
+def test_one_window_takes_the_rows_without_a_cursor(ledger: Ledger) -> None:
+    """Which one is written down by its seal; its later generations may have them again, and no other window."""
+    assert ledger.nulls_in("events") is None
+    first = leased(ledger, "2024-01-02")
+    seal(ledger, first, takes_nulls=True)
+    other = leased(ledger, "2024-01-01")
+    with pytest.raises(LedgerError, match="'2024-01-02' took the rows without a cursor") as refused:
+        seal(ledger, other, takes_nulls=True)
+    assert refused.value.retriable
+    found = ledger.window("events", "2024-01-01")
+    assert (found and found.reached, ledger.nulls_in("events")) == ("planned", "2024-01-02")
+    seal(ledger, other)
+    again = ledger.supersede(first, "lost", "worker", LONG)
+    seal(ledger, again, takes_nulls=True)
+    assert ledger.nulls_in("events") == "2024-01-02"
 
 
 def test_the_switch_has_three_positions(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from resources.ledger import Ledger, schema
 from resources.ledger.engine import masked, parse
 from spec.errors import DeclarationError, LedgerError, LedgerMissing
 from tests.resources.ledger.conftest import Place
-from tests.resources.ledger.windows import done, finish, leased, seal
+from tests.resources.ledger.windows import LONG, done, finish, leased, seal, spec
 
 
 def test_open_finds_the_same_ledger(ledger: Ledger, place: Place) -> None:
@@ -174,11 +175,69 @@ def test_a_migration_that_fails_changes_nothing(ledger: Ledger, place: Place, mo
 def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> None:
     """A ledger of the first version becomes what a new one is, and keeps what was in it."""
     done(ledger)
-    with ledger.write() as conn:
-        conn.execute(text('ALTER TABLE "window" DROP COLUMN seen'))
-        conn.execute(update(schema.ledger).values(version=1))
+    lower(ledger, 1)
     with closing(place.open()) as lifted:
         assert [(each.state, each.seen) for each in lifted.history()] == [("done", None)]
+        assert [event.what for event in lifted.events()][-2:] == ["upgraded", "named"]
+
+
+COLUMNS = {2: {"window": "seen"}, 3: {"ledger": "environment", "export": "nulls_in"}}
+"""What each version brought, by table."""
+
+
+def lower(ledger: Ledger, version: int) -> None:
+    """Make the ledger what it was in an earlier version."""
+    with ledger.write() as conn:
+        for table, column in [item for known, each in COLUMNS.items() if known > version for item in each.items()]:
+            conn.execute(text(f'ALTER TABLE "{table}" DROP COLUMN {column}'))
+        conn.execute(update(schema.ledger).values(version=version))
+
+
+@pytest.mark.parametrize(
+    ("partition", "start", "nulls", "found"),
+    [
+        ("2024-01-01", "2024-01-01", "include", "2024-01-01"),
+        ("2024-01-01-00:00", "2024-01-01", "include", "2024-01-01-00:00"),
+        ("2024-01-01-06:00", "2024-01-01T06:00", "include", "2024-01-01-06:00"),
+        ("2024-01-02", "2024-01-01", "include", None),
+        ("2024-01-01-05:00", "2024-01-01", "include", None),
+        ("2024-01-01", "2024-01-01", "exclude", None),
+    ],
+)
+def test_an_upgrade_finds_who_took_the_rows_without_a_cursor(
+    ledger: Ledger, place: Place, partition: str, start: str, nulls: str, found: str | None
+) -> None:
+    """The window that its declaration begins with took them; any other window did not."""
+    declaration: dict[str, object] = {"source": {"cursor": {"nulls": nulls}}, "partitions": {"start": start}}
+    lease = ledger.acquire(replace(spec(partition), declaration=declaration), "worker", LONG).lease
+    assert lease is not None
+    seal(ledger, lease)
+    ledger.acquire(replace(spec("2023-01-01"), declaration=declaration), "worker", LONG)
+    lower(ledger, 2)
+    with closing(place.open()) as lifted:
+        assert lifted.nulls_in("events") == found
+
+
+def test_a_ledger_belongs_to_one_environment(place: Place) -> None:
+    """Another one would take its windows for done: it is refused with both names, and leaves no trace in its spool."""
+    Ledger.create(place.url, place.spool, environment="prod").close()
+    Ledger.open(place.url, place.spool, environment="prod").close()
+    for other, named in (("dev", "environment 'dev'"), ("", "no OUTGATE_ENV")):
+        with pytest.raises(LedgerError, match=f"belongs to environment 'prod', and this is .*{named}.*OUTGATE_LEDGER"):
+            Ledger.open(place.url, place.spool / "other", environment=other)
+    assert not (place.spool / "other").exists()
+
+
+def test_a_ledger_without_a_name_takes_the_first(
+    ledger: Ledger, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of an older version belongs to the environment that opens it first, which is said and written down."""
+    lower(ledger, 2)
+    Ledger.open(place.url, place.spool, environment="dev").close()
+    assert "belongs to environment 'dev' from now on" in caplog.text
+    assert [(event.what, event.detail) for event in ledger.events()][-1] == ("named", "dev")
+    with pytest.raises(LedgerError, match=r"belongs to environment 'dev', and this is the environment without a name"):
+        place.open()
 
 
 WRONG_URLS = (

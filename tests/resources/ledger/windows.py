@@ -32,12 +32,17 @@ def leased(ledger: Ledger, partition: str = "2024-01-01", names: tuple[str, ...]
     return lease
 
 
-def seal(ledger: Ledger, lease: Lease, *artifacts: Artifact, fingerprint: str = "f1") -> None:
+def seal(
+    ledger: Ledger, lease: Lease, *artifacts: Artifact, fingerprint: str = "f1", takes_nulls: bool = False
+) -> None:
     """Seal a leased window, by default with one part a delivery."""
     found = ledger.window(lease.export, lease.partition)
     assert found is not None
     sealed = artifacts or tuple(part(one.name) for one in found.deliveries)
-    ledger.seal(lease, horizon={"kind": "gate"}, fingerprint=fingerprint, server="s1", rows=10, artifacts=sealed)
+    ledger.seal(
+        lease, horizon={"kind": "gate"}, fingerprint=fingerprint, server="s1", rows=10, artifacts=sealed,
+        takes_nulls=takes_nulls,
+    )  # fmt: skip
 
 
 def publish(ledger: Ledger, lease: Lease, name: str) -> None:

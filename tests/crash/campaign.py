@@ -28,7 +28,7 @@ from tests.crash.harness import Result, Scenario, Stage
 from tests.crash.work import COURSES
 
 WORKERS = max(2, os.cpu_count() or 1)
-SHORT = ("again", "ids", "time")
+SHORT = ("again", "ids", "time", "stream")
 """The courses with one thing in them, the cheapest first."""
 LONG = ("all", "back")
 """Those with everything, for pairs of points that no short one passes in that order."""

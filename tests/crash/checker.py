@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.crash.project import EXPORTS
 from tests.crash.reader import READERS, Found, Rows, digest
 from tests.crash.source import Row, Version
 from tests.crash.work import Course
@@ -74,7 +75,9 @@ def _check_window(window: _Window, versions: Sequence[Version], generation: int,
     generations = window.asked(WINDOW, window.export, window.key)
     if [(row["generation"], row["state"]) for row in generations] != [(n + 1, "done") for n in range(generation)]:
         verdict.problems.append(f"{window}: generations {[(r['generation'], r['state']) for r in generations]}")
-    found = {name: read(window.root / "out" / name, window.export, window.key) for name, read in READERS.items()}
+    found = {
+        name: READERS[name](window.root / "out" / name, window.export, window.key) for name in EXPORTS[window.export][1]
+    }
     wanted = [Counter(row for row in rows if _inside(row, generations[-1])) for rows in versions]
     best = min(wanted, key=lambda rows: sum(_differences(rows, found)))
     lost, doubled = _differences(best, found)

@@ -1,4 +1,4 @@
-"""The project that is crashed: two exports, two partners, a ledger and a spool, all below one folder.
+"""The project that is crashed: three exports, two partners, a ledger and a spool, all below one folder.
 
 What is read from it is in source.py; what is done in it in work.py; who is killed there in harness.py.
 """
@@ -28,21 +28,30 @@ export: %s
 source: {connector: db, table: events, cursor: %s}
 partitions: {every: day, start: 2024-01-01}
 deliver:
+%s"""
+DELIVERIES = {
+    "partner": """\
   - to: partner
     path: "{export}/{partition}/{export}_{partition}_{part}.csv.gz"
     format: {type: csv, delimiter: ";", compression: gzip, part_size: 1KB}
     done_file: true
+""",
+    "lake": """\
   - to: lake
     path: "{export}/{partition}.ndjson"
     format: {type: ndjson}
     collects: true
     manifest: false
-"""
-CURSORS = {
-    "events": "{by: time, column: updated_at, key: id, stamped_by: database}",
-    "numbers": "{by: id, column: id, start: 61, stamped_by: database}",
+""",
 }
-"""The cursor of each export: one by time, one by id."""
+BY_TIME = "{by: time, column: updated_at, key: id, stamped_by: database}"
+BY_ID = "{by: id, column: id, start: 61, stamped_by: database}"
+EXPORTS = {
+    "events": (BY_TIME, ("partner", "lake")),
+    "numbers": (BY_ID, ("partner", "lake")),
+    "alone": (BY_TIME, ("partner",)),
+}
+"""The cursor of each export, and its partners; what only one partner gets is streamed."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +81,9 @@ class Place:
         folder = self.root / "pipelines"
         folder.mkdir(parents=True)
         (folder / "connectors.yaml").write_text(CONNECTORS)
-        for name, cursor in CURSORS.items():
-            (folder / f"{name}.yaml").write_text(EXPORT % (name, cursor))
+        for name, (cursor, partners) in EXPORTS.items():
+            deliver = "".join(map(DELIVERIES.__getitem__, partners))
+            (folder / f"{name}.yaml").write_text(EXPORT % (name, cursor, deliver))
         self.home.create().close()
 
     def show(self, version: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a worker process does: the courses, each a few windows of the two exports, and the points that it passes.
+"""What a worker process does: the courses, each a few windows of the exports, and the points that it passes.
 
 Whether it is killed on the way is decided by the hook that it is given; nothing here knows.
 """
@@ -51,14 +51,16 @@ D1, D2 = "2024-01-01", "2024-01-02"
 ONE = Course((Step("events", (D1,)),))
 BEFORE = (Step("events", (D1, D2)),)
 AGAIN, NUMBERS = Step("events", (D1, D2), again="again"), Step("numbers", (D1, D2))
+ALONE = Step("alone", (D1,))
 COURSES = {
     "time": Course((Step("events", (D1, D2)),)),
     "ids": Course((Step("numbers", (D1,)),)),
+    "stream": Course((ALONE, Step("alone", (D2,)))),
     "again": Course((Step("events", (D1,), again="again"),), BEFORE),
-    "all": Course((AGAIN, NUMBERS), BEFORE),
-    "back": Course((NUMBERS, AGAIN), BEFORE),
+    "all": Course((AGAIN, NUMBERS, ALONE), BEFORE),
+    "back": Course((ALONE, NUMBERS, AGAIN), BEFORE),
 }
-"""Fresh windows that share a reading; a cursor by id; a generation that replaces another; all of it, in both orders."""
+"""Fresh windows that share a reading; a cursor by id; windows that stream; a generation that replaces another; all of it, in both orders."""
 
 
 def small_parts() -> None:

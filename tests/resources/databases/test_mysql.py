@@ -12,11 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pymysql.err import InternalError
 from sqlglot import exp
 
 from resources.databases import mysql_types
 from resources.databases.base import Query
 from resources.databases.mysql import MySQL
+from resources.databases.mysql_wire import columns
 from spec.errors import ConnectorError, RowsRefused
 from tests.resources.databases.reading import query, relation, rows, table
 from tests.resources.databases.subjects import MySQLSubject
@@ -186,6 +188,20 @@ def test_bytes_that_are_not_text() -> None:
     column = mysql_types.column("v", "text", nullable=True, as_text=False)
     with pytest.raises(RowsRefused, match=r"column 'v' .* not UTF-8"):
         mysql_types.rebuilt(column, pa.array([b"fine", b"\xff"]))
+
+
+def test_json_of_mysql() -> None:
+    """MySQL's own type is JSON wherever it is read, unless it is asked for as text."""
+    found = [mysql_types.column("v", "json", nullable=True, as_text=as_text) for as_text in (False, True)]
+    assert [each.json for each in found] == [True, False]
+
+
+@pytest.mark.parametrize("row", [b"\x01a\x03b", b"\x01a\xfd\x01", b"\x01a", b"\x01a\x01bc"])
+def test_a_row_that_is_cut(row: bytes) -> None:
+    """A row whose texts do not end where it does is refused before a byte of it is taken."""
+    assert columns(bytearray(b"\x01a\x01b"), [0], [4], 2) == [pa.array([b"a"]), pa.array([b"b"])]
+    with pytest.raises(InternalError, match="does not end where"):
+        columns(bytearray(row), [0], [len(row)], 2)
 
 
 @pytest.mark.parametrize("size", [0xFFFFFF - 4 - offset for offset in (1, 0, -1)] + [2 * 0xFFFFFF, 40_000_000])

@@ -19,7 +19,7 @@ from resources.databases.mysql import MariaDB
 from resources.databases.mysql_activity import STARTED, Waits
 from tests.resources.databases.reading import relation
 from tests.resources.databases.subjects import MySQLSubject
-from tests.servers.mariadb import MariaDBServer
+from tests.servers.mariadb import MariaDBServer, running_mariadb
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, at timestamp(6) NOT NULL DEFAULT now(6))"
 INSERT = "INSERT INTO t () VALUES ()"
@@ -229,6 +229,12 @@ def test_blind_on_a_replica(rows: MySQLSubject, why: str) -> None:
     finally:
         rows.server.execute(end)
     assert rows.database.activity().blind == ""
+
+
+def test_blind_where_innodb_only_reads() -> None:
+    """A server that shares the storage of another is read-only in its engine alone."""
+    with running_mariadb(None, "--innodb-read-only") as server:
+        assert "is read-only" in MySQLSubject(server, "information_schema").database.activity().blind
 
 
 def test_blind_to_prepared_transactions(rows: MySQLSubject) -> None:

@@ -60,6 +60,38 @@ def test_a_server_without_tls() -> None:
         assert rows(changed(subject, ssl_mode="preferred"), CIPHER) == [{"c": ""}]
 
 
+@pytest.mark.parametrize(("clear", "encrypted"), [("ON", "Access denied"), ("OFF", "does not know")])
+def test_a_password_as_it_is(clear: str, encrypted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method that sends the password itself is not answered unless the line is encrypted. The control: then it is, by
+    the one of them that the driver knows well.
+    """
+    monkeypatch.setenv("PAM", "pam-secret")
+    options = ("--plugin-load-add=auth_pam_v1", f"--pam-use-cleartext-plugin={clear}")
+    with running_mariadb(None, *options) as server, server.database("test_pam") as name:
+        server.execute("CREATE USER pam@'%' IDENTIFIED VIA pam USING 'outgate'")
+        subject = MySQLSubject(server, name)
+        for mode, said in {"disabled": "ssl_mode: required", "required": encrypted}.items():
+            with pytest.raises(ConnectorError, match=said) as refused:
+                changed(subject, user="pam", password={"env": "PAM"}, ssl_mode=mode).tables()
+            assert not refused.value.retriable
+
+
+def test_a_method_whose_package_is_missing(mysql: MySQLSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account that logs in by a method that the driver has no package for is told so."""
+    monkeypatch.setenv("STRANGER", "s-secret")
+    mysql.server.execute(
+        "INSTALL SONAME 'auth_ed25519'", "CREATE USER stranger2 IDENTIFIED VIA ed25519 USING PASSWORD('s-secret')"
+    )
+    monkeypatch.setattr("pymysql._auth._nacl_bindings", False)
+    monkeypatch.setitem(sys.modules, "nacl", None)
+    try:
+        with pytest.raises(ConnectorError, match=r"'pynacl' .* does not know") as unknown:
+            changed(mysql, user="stranger2", password={"env": "STRANGER"}).tables()
+    finally:
+        mysql.server.execute("DROP USER stranger2", "UNINSTALL SONAME 'auth_ed25519'")
+    assert not unknown.value.retriable
+
+
 def test_sessions_are_read_only(mysql: MySQLSubject) -> None:
     """Neither questions nor reads can write."""
     mysql.run("CREATE TABLE t (id int)")

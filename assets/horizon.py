@@ -63,6 +63,7 @@ def wait_for(
     database: Database, cursor: TimeCursor | IdCursor | None, until: datetime, deadline: float, say: Say
 ) -> Horizon:
     """Wait until the horizon has reached `until`, at most to the monotonic `deadline`. Raises NotYet."""
+    say = _once(say)
     while True:
         horizon = look(database, cursor)
         if cursor is None or horizon.at >= until:
@@ -101,6 +102,7 @@ def settle_ids(
     if not why and not database.sequential(relation, cursor.column):
         why = "the ids are not handed out one by one by the database"
     pending = activity.open
+    say = _once(say)
     ends = time.monotonic() + (seconds(cursor.lag).total_seconds() if fixed is None else 0)
     while time.monotonic() < ends if why else pending:
         if time.monotonic() >= deadline or (why and ends > deadline):
@@ -111,3 +113,9 @@ def settle_ids(
         why = why or _no_gate(cursor, activity)
         pending &= activity.open
     return high, Horizon(first.clock, "lag" if why else "gate", why or first.detail, first.server, first.position)
+
+
+def _once(say: Say) -> Say:
+    """Says the first thing that it is told: a wait is worth one line, however often one looks."""
+    left = [say]
+    return lambda text: left.pop()(text) if left else None

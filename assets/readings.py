@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.extract import EXTRACT, Ids, Reading, arrow_schema, checked, read, refuse_changes
-from assets.horizon import Horizon, settle_ids, wait_for
+from assets.horizon import Horizon, look, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan
 from assets.stream import Asked, Stream, detour
@@ -58,6 +58,7 @@ class Readings:
         self._reading: Reading | None = None
         self._deadline: float | None = None
         self._number = 0
+        self._settled: tuple[int | None, Horizon] | None = None
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._engines = ExitStack()
 
@@ -155,31 +156,30 @@ class Readings:
     def _ids(
         self, plan: Plan, cursor: IdCursor, lease: Lease, record: WindowRecord, window: Window
     ) -> tuple[Ids, Horizon]:
-        """The range of the window, fixed at its first attempt under the export's lock, in key order."""
+        """The range of the window, fixed at its first attempt under the export's lock, in key order.
+
+        One highest id is settled a run: the first of its windows has all that is new, the others are empty.
+        """
         wait_for_end(self._ledger, window)
         if record.high_id is not None:
-            settled = settle_ids(
-                plan.database,
-                plan.relation.between(None, None),
-                cursor,
-                self._until(plan),
-                self._reporter.say,
-                record.high_id,
-            )
-            return Ids(record.low_id, record.high_id), settled[1]
+            return Ids(record.low_id, record.high_id), self._settle(plan, cursor, record.high_id)[1]
         ttl = seconds(cursor.wait) + seconds("1m")
         with self._ledger.export_lock(plan.export.export, self._owner, ttl, dead=is_dead):
             position = self._ledger.last_id(plan.export.export, window.key)
             low = position.low if position.low is not None else (None if cursor.start is None else cursor.start - 1)
-            high, horizon = settle_ids(
-                plan.database, plan.relation.between(None, None), cursor, self._until(plan), self._reporter.say
-            )
-            if position.skipped or high is None or (low is not None and high <= low):
-                high = low
+            if position.skipped:
+                high, horizon = low, look(plan.database, cursor)
+            else:
+                high, horizon = self._settled = self._settled or self._settle(plan, cursor)
+            high = low if high is None or (low is not None and high <= low) else high
             if high is None:
                 return Ids(None, None), horizon
             low, high = self._ledger.fix_ids(lease, low, high)
         return Ids(low, high), horizon
+
+    def _settle(self, plan: Plan, cursor: IdCursor, fixed: int | None = None) -> tuple[int | None, Horizon]:
+        relation = plan.relation.between(None, None)
+        return settle_ids(plan.database, relation, cursor, self._until(plan), self._reporter.say, fixed)
 
 
 def wait_for_end(ledger: Ledger, window: Window) -> None:

@@ -18,6 +18,7 @@ from tests.journey.trial import Told, Trial
 TABLE = "CREATE TABLE rows (id bigserial PRIMARY KEY, note text)"
 MORE = "INSERT INTO rows (note) SELECT 'x' FROM generate_series(1, %s)"
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
+LATER = "2024-01-09"
 
 Session = psycopg.Connection[TupleRow]
 
@@ -95,6 +96,21 @@ def test_a_skipped_key_is_empty(rows: Trial, source: Session) -> None:
     assert deliver(rows, DAYS[2]) == ids(11, 15)
     source.execute(MORE, [5])
     assert deliver(rows, DAYS[1]) == []
+
+
+def test_a_run_settles_once(rows: Trial, source: Session) -> None:
+    """Several keys of one run wait for one highest id; what comes meanwhile is the next run's, and skipped keys wait for
+    nothing.
+    """
+    declare(rows, stamped_by="application", lag="1s")
+    told = Meanwhile(lambda: source.execute(MORE, [5]))
+    assert all(outcome.good for outcome in rows.run(DAYS[0], DAYS[1], reporter=told))
+    assert len(told.said) == 1
+    assert [rows.column(key=key) for key in DAYS[:2]] == [ids(1, 10), []]
+    assert deliver(rows, LATER) == ids(11, 15)
+    told = Meanwhile(lambda: None)
+    assert all(outcome.good for outcome in rows.run(DAYS[2], reporter=told))
+    assert (told.said, rows.column(key=DAYS[2])) == ([], [])
 
 
 def test_a_retry_reuses_the_range(rows: Trial, source: Session) -> None:

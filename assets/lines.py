@@ -70,7 +70,7 @@ def _json(kind: str, column: str) -> str:
     if _nested(kind):
         return _json_of_nested(kind, column)
     if kind == "JSON":
-        return f"translate(CAST({column} AS VARCHAR), chr(10) || chr(13), '  ')"
+        return f"replace(replace(CAST({column} AS VARCHAR), chr(10), ' '), chr(13), ' ')"
     if kind in {"FLOAT", "DOUBLE"}:
         plain, spelled = _PLAIN.format(c=column), _FLOAT.format(c=column)
         return f"CASE WHEN isfinite({column}) THEN {plain} ELSE '\"' || {spelled} || '\"' END"
@@ -104,14 +104,19 @@ def line(form: Csv | Psv | Ndjson, columns: Columns) -> str:
     """SQL for one line of a format, its line break included.
 
     The NULL of an only column is enclosed like an empty text: most readers skip an empty line, and a row would be lost.
+    Cells are joined by one `concat`, at a third of the cost of as many `||`; no cell is NULL.
     """
     if isinstance(form, Ndjson):
-        pairs = [f"{_literal(_json_key(name))} || {json_value(kind, quoted(name))}" for name, kind in columns.items()]
-        return "'{' || " + " || ',' || ".join(pairs) + " || '}' || chr(10)"
+        leads = ["{", *"," * (len(columns) - 1)]
+        pairs = [
+            f"{_literal(lead + _json_key(name))}, {json_value(kind, quoted(name))}"
+            for lead, (name, kind) in zip(leads, columns.items(), strict=True)
+        ]
+        return f"concat({', '.join(pairs)}, '}}' || chr(10))"
     dialect = _csv(form)
     nothing = _literal(dialect.enclosure * 2 if len(columns) == 1 else "")
     cells = [_cell(kind, quoted(name), dialect, nothing) for name, kind in columns.items()]
-    return f" || {_literal(dialect.delimiter)} || ".join(cells) + f" || {_newline(dialect)}"
+    return f"concat({f', {_literal(dialect.delimiter)}, '.join(cells)}, {_newline(dialect)})"
 
 
 def header(form: Csv | Psv | Ndjson, columns: Columns) -> bytes:

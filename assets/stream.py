@@ -67,7 +67,7 @@ class Stream:
         self._over, self._left = False, Event()
         self._news: deque[tuple[int, int]] = deque()
         self._thread = Thread(target=self._fill, name="outgate-reading", daemon=True)
-        self._taken = self._take()
+        self._taken = self._watched()
 
     def reader(self) -> pa.RecordBatchReader:
         """What DuckDB scans. The source is asked when the first batch is."""
@@ -132,8 +132,15 @@ class Stream:
             return True
         return False
 
+    def _watched(self) -> Batches:
+        """Run by whichever thread of DuckDB wants a batch, also by the main one, where Ctrl-C strikes."""
+        try:
+            yield from self._take()
+        except KeyboardInterrupt as interrupt:
+            self._error = interrupt
+            raise
+
     def _take(self) -> Batches:
-        """Run by whichever of DuckDB's threads wants a batch, one at a time."""
         self._thread.start()
         while (batch := self._get()) is not None:
             if not self.rows:

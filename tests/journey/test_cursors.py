@@ -83,7 +83,7 @@ def test_rows_without_a_cursor_that_nobody_took_come_with_the_new_first_window(t
     """The old first window was read and never sealed: it has no claim on them, now or later."""
     source.execute(STAMPED)
     declare(trial, nulls="include", partitions={"every": "day", "start": DAYS[1]})
-    stop_at(trial, "extract.written", DAYS[1])
+    stop_at(trial, "seal.files", DAYS[1])
     declare(trial, nulls="include")
     assert all(outcome.good for outcome in trial.run(DAYS[0]))
     assert all(outcome.good for outcome in trial.run(DAYS[1]))

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from assets.extract import Ids, Reading
 from assets.late import is_kept
@@ -29,11 +28,12 @@ from resources.spool import Spool
 from resources.stores.base import Store
 from spec.delivery import Delivery
 from spec.errors import DeclarationError
-from spec.template import WINDOW, render, variables
+from spec.export import Export
+from spec.template import render, tells_windows_apart, variables
 
 MANIFEST = "_manifest.json"
 DONE = ".DONE"
-MINUTES = len("2024-01-31-14:00")
+DAY, MINUTES = len("2024-01-31"), len("2024-01-31-14:00")
 
 
 def seal(
@@ -79,15 +79,17 @@ def seal(
     )
 
 
-def path_values(plan: Plan, window: Window, generation: int) -> dict[str, object]:
-    """What the variables of a path stand for, but for those of the single part."""
-    local = window.lo.astimezone(ZoneInfo(plan.export.partitions.timezone))
-    tenant = plan.export.source.tenant
-    again = window.key[MINUTES:]  # the offset, where an hour comes twice
+def path_values(export: Export, window: Window, generation: int) -> dict[str, object]:
+    """What the variables of a path stand for, but for those of the single part.
+
+    Date and time are those of the key: two windows may begin at one instant, where a clock skipped the first one.
+    """
+    day, clock, again = window.key[:DAY], window.key[DAY + 1 : MINUTES], window.key[MINUTES:]
+    time = f"{clock.replace(':', '') or '0000'}00{again}"  # `again`: the offset, where an hour comes twice
+    tenant = export.source.tenant
     return {
-        "export": plan.export.export, "partition": window.key, "timezone": plan.export.partitions.timezone,
-        "date": f"{local:%Y-%m-%d}", "time": f"{local:%H%M%S}{again}",
-        "datetime": f"{local:%Y%m%d_%H%M%S}{again}",
+        "export": export.export, "partition": window.key, "timezone": export.partitions.timezone,
+        "date": day, "time": time, "datetime": f"{day.replace('-', '')}_{time}",
         "tenant": tenant.equals if tenant else "all", "generation": generation,
     }  # fmt: skip
 
@@ -95,7 +97,7 @@ def path_values(plan: Plan, window: Window, generation: int) -> dict[str, object
 def _named(
     plan: Plan, delivery: Delivery, window: Window, lease: Lease, parts: list[Part], spool: Spool
 ) -> list[Artifact]:
-    values = path_values(plan, window, lease.generation) | {"parts": len(parts)}
+    values = path_values(plan.export, window, lease.generation) | {"parts": len(parts)}
     width = max(3, len(str(len(parts))))
     found = []
     for number, part in enumerate(parts, 1):
@@ -174,6 +176,6 @@ def _aside(plan: Plan, delivery: Delivery, part: str, name: str) -> str:
         sum((other.to, other.path.rpartition("/")[0]) == (delivery.to, template) for other in plan.export.deliver) > 1
     )
     named = "export" in variables(template) or plan.export.export in template
-    own = bool(variables(template) & WINDOW) and named and not shared
+    own = tells_windows_apart(template, plan.export.partitions.cadence) and named and not shared
     prefix = f"{folder}/" if folder else ""
     return f"{prefix}{name}" if own else f"{prefix}{file}{name}"

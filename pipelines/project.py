@@ -20,7 +20,8 @@ from resources.stores.base import Store
 from spec.base import Model, Zone
 from spec.document import Document, read
 from spec.errors import DeclarationError, OutgateError
-from spec.export import SqlTransform
+from spec.export import Owner, SqlTransform
+from spec.partitions import Chunk
 from spec.reading import Declared, read_export, validate
 from spec.source import SqlFile
 
@@ -31,7 +32,7 @@ class PartitionDefaults(Model):
     """What `partitions:` of every export begins with."""
 
     timezone: Zone = "UTC"
-    chunk: int = 60
+    chunk: Chunk = 60
 
 
 class ScheduleDefaults(Model):
@@ -43,7 +44,7 @@ class ScheduleDefaults(Model):
 class Defaults(Model):
     """defaults.yaml: what all exports of a folder share."""
 
-    owner: str | None = None
+    owner: Owner | None = None
     active: bool = False
     partitions: PartitionDefaults = PartitionDefaults()
     schedule: ScheduleDefaults = ScheduleDefaults()
@@ -87,7 +88,7 @@ class Project:
         for path in sorted(self.folder.glob("*.yaml")):
             if path.name.split(".")[0] not in {CONNECTORS, DEFAULTS}:
                 self._collect(path, found)
-        self.problems += _collisions(found.values())
+        self.problems[:] = dict.fromkeys([*self.problems, *_collisions(found.values())])  # defaults.yaml is everybody's
         return found
 
     def _collect(self, path: Path, found: dict[str, Declared]) -> None:
@@ -107,7 +108,8 @@ class Project:
     def get(self, name: str) -> Declared:
         """The export of that name. Raises DeclarationError with what is wrong with it, or saying which there are."""
         declared = self.exports.get(name)
-        files = {declared.document.name} if declared else {f"{name}.yaml", self._short(self.folder / f"{name}.yaml")}
+        missing = {f"{name}.yaml", *(self._short(self.folder / f"{each}.yaml") for each in (name, DEFAULTS))}
+        files = {declared.document.name} if declared else missing
         said = [problem for problem in self.problems if problem.split(":")[0] in files]
         if declared and not said:
             return declared

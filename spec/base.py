@@ -20,6 +20,14 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
+class Misplaced(ValueError):
+    """A rule between parts of a model that does not hold, with the path of the part to look at."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 _DURATION = re.compile(r"([1-9][0-9]{0,5}|0)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(KB|MB|GB|KiB|MiB|GiB)")

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field as Setting
 from pydantic import model_validator
 
-from spec.base import Model, Name
+from spec.base import Misplaced, Model, Name
 from spec.delivery import Delivery
-from spec.fields import Field, Fields
+from spec.fields import Field, together
 from spec.filters import Filters
 from spec.partitions import Partitions, Schedule
 from spec.source import Source, SqlFile
-from spec.template import WINDOW, variables
+from spec.template import WINDOW, tells_windows_apart, variables
+
+Owner = Annotated[str, Setting(pattern=r"^[^@\s]+@[^@\s]+$|^team:\S+$")]
 
 
 class SqlTransform(Model):
@@ -33,7 +35,7 @@ class Export(Model):
 
     export: Name
     description: str = ""
-    owner: Annotated[str, Setting(pattern=r"^[^@\s]+@[^@\s]+$|^team:\S+$")] | None = None
+    owner: Owner | None = None
     source: Source
     partitions: Partitions
     mode: Literal["incremental", "snapshot"] = "incremental"
@@ -57,62 +59,64 @@ class Export(Model):
     @model_validator(mode="after")
     def _rules(self) -> Export:
         for rule in RULES:
-            if problem := rule(self):
-                raise ValueError(problem)
-        if self.listed:
-            Fields(items=self.listed)
+            rule(self)
         return self
 
 
-def _needs_cursor(export: Export) -> str:
+def _needs_cursor(export: Export) -> None:
     if export.mode == "incremental" and export.source.cursor is None:
-        return "`mode: incremental` needs `source.cursor:`; without a cursor only `mode: snapshot` can be exact"
-    return ""
+        message = "`mode: incremental` needs `source.cursor:`; without a cursor only `mode: snapshot` can be exact"
+        raise Misplaced(message, "source")
 
 
-def _packs_need_a_key(export: Export) -> str:
+def _packs_need_a_key(export: Export) -> None:
     source, cursor = export.source, export.source.cursor
     if source.batch_rows is None:
-        return ""
+        return
     if cursor is None or (cursor.by == "time" and cursor.key is None):
-        return "`batch_rows` needs `cursor:` with a `key:`: a pack begins after the cursor and key of the one before"
+        message = "needs `cursor:` with a `key:`: a pack begins after the cursor and key of the one before"
+        raise Misplaced(message, "source", "batch_rows")
     if cursor.nulls == "include":
-        return "`batch_rows` cannot go on after a row without a cursor; say `nulls: error` or `nulls: exclude`"
-    return ""
+        message = "cannot go on after a row without a cursor; say `nulls: error` or `nulls: exclude`"
+        raise Misplaced(message, "source", "batch_rows")
 
 
-def _aggregate_of_snapshot(export: Export) -> str:
+def _aggregate_of_snapshot(export: Export) -> None:
     if export.aggregated and export.mode != "snapshot":
-        return "aggregates need `mode: snapshot`: a row whose cursor moves would be counted in two windows"
-    return ""
+        message = "aggregates need `mode: snapshot`: a row whose cursor moves would be counted in two windows"
+        raise Misplaced(message, "fields")
 
 
-def _distinct_deliveries(export: Export) -> str:
+def _distinct_deliveries(export: Export) -> None:
     labels = [delivery.label for delivery in export.deliver]
-    twice = [label for label in labels if labels.count(label) > 1]
-    return f"two deliveries are called {twice[0]!r}; give each a `name:`" if twice else ""
+    for number, delivery in enumerate(export.deliver):
+        if delivery.label in labels[:number]:
+            message = f"two deliveries are called {delivery.label!r}; give each a `name:`"
+            raise Misplaced(message, "deliver", number, "name" if delivery.name else "to")
 
 
-def _paths_tell_windows_apart(export: Export) -> str:
-    for delivery in export.deliver:
-        used = variables(delivery.path)
+def _paths_tell_windows_apart(export: Export) -> None:
+    for number, delivery in enumerate(export.deliver):
+        used, place = variables(delivery.path), ("deliver", number, "path")
         if export.mode == "incremental" and not used & WINDOW:
-            return f"the path of delivery {delivery.label!r} is the same for every window; use {{partition}} in it"
+            message = f"the path of delivery {delivery.label!r} is the same for every window; use {{partition}} in it"
+            raise Misplaced(message, *place)
         if delivery.format.part_size and "part" not in used:
-            return f"`part_size` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
-    return ""
+            message = f"`part_size` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
+            raise Misplaced(message, *place)
+        if export.mode == "incremental" and not tells_windows_apart(delivery.path, export.partitions.cadence):
+            message = f"the path of delivery {delivery.label!r} repeats itself; use {{partition}} or {{datetime}} in it"
+            raise Misplaced(message, *place)
 
 
-def _coarse_variables(export: Export) -> str:
-    daily = export.partitions.cadence in {"day", "week", "month"}
-    for delivery in export.deliver if export.mode == "incremental" else []:
-        used = variables(delivery.path) & WINDOW
-        if used == {"time"} or (used == {"date"} and not daily):
-            return f"the path of delivery {delivery.label!r} repeats itself; use {{partition}} or {{datetime}} in it"
-    return ""
+def _fields_together(export: Export) -> None:
+    try:
+        together(export.listed)
+    except ValueError as error:
+        raise Misplaced(str(error), "fields") from None
 
 
 RULES = (
     _needs_cursor, _packs_need_a_key, _aggregate_of_snapshot, _distinct_deliveries, _paths_tell_windows_apart,
-    _coarse_variables,
+    _fields_together,
 )  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field as Setting
-from pydantic import model_validator
 
 from spec.base import Identifier, Model
 
@@ -33,23 +32,17 @@ class Field(Model):
         return self.to or self.from_
 
 
-class Fields(Model):
-    """The rules between the fields of one export."""
-
-    items: list[Field]
-
-    @model_validator(mode="after")
-    def _together(self) -> Fields:
-        names = [field.name.casefold() for field in self.items]
-        if twice := [field.name for field in self.items if names.count(field.name.casefold()) > 1]:
-            message = f"two fields leave as {twice[0]!r} (capitals do not count); give one of them another `to:`"
-            raise ValueError(message)
-        kinds = {field.aggregate for field in self.items}
-        if kinds != {None} and None in kinds:
-            missing = next(field.name for field in self.items if field.aggregate is None)
-            message = f"when one field is aggregated all are; give {missing!r} an `aggregate:` such as group"
-            raise ValueError(message)
-        if kinds != {None} and "group" not in kinds:
-            message = "an aggregation needs at least one field with `aggregate: group`"
-            raise ValueError(message)
-        return self
+def together(fields: list[Field]) -> None:
+    """Raise ValueError where a rule between the fields of one export does not hold."""
+    names = [field.name.casefold() for field in fields]
+    if twice := [field.name for field in fields if names.count(field.name.casefold()) > 1]:
+        message = f"two fields leave as {twice[0]!r} (capitals do not count); give one of them another `to:`"
+        raise ValueError(message)
+    kinds = {field.aggregate for field in fields} or {None}
+    if kinds != {None} and None in kinds:
+        missing = next(field.name for field in fields if field.aggregate is None)
+        message = f"when one field is aggregated all are; give {missing!r} an `aggregate:` such as group"
+        raise ValueError(message)
+    if kinds != {None} and "group" not in kinds:
+        message = "an aggregation needs at least one field with `aggregate: group`"
+        raise ValueError(message)

@@ -11,6 +11,8 @@ from pydantic import Field, field_validator
 
 from spec.base import Model, Zone
 
+Chunk = Annotated[int, Field(ge=1, le=1000, description="windows a run of a backfill")]
+
 
 class CronEvery(Model):
     """Windows between the instants of a cron expression."""
@@ -24,7 +26,7 @@ class Partitions(Model):
     every: Literal["hour", "day", "week", "month"] | CronEvery
     start: Annotated[str, Field(description="a date such as 2024-01-01, or a local date and time")]
     timezone: Zone = "UTC"
-    chunk: Annotated[int, Field(ge=1, le=1000, description="windows a run of a backfill")] = 60
+    chunk: Chunk = 60
 
     @field_validator("start")
     @classmethod

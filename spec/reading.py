@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from spec import later
+from spec.base import Misplaced
 from spec.document import Document, Path
 from spec.errors import DeclarationError
 from spec.export import Export
@@ -60,8 +61,12 @@ def validate(model: type[M], document: Document, data: Any = None, at: Path = ()
     try:
         return model.model_validate_json(json.dumps(document.data if data is None else data))
     except ValidationError as error:
-        found = [(_plain(item["loc"], document.data, at), item) for item in error.errors(include_url=False)]
-        problems = (explain(item, model, document, at, path) for path, item in found if not _outdone(path, item, found))
+        found = [(_plain(item, document.data, at), item) for item in error.errors(include_url=False)]
+        kept: dict[Path, list[ErrorDetails]] = {}
+        for path, item in found:
+            if not _outdone(path, item, found):
+                kept.setdefault(path, []).append(item)
+        problems = (explain(items, model, document, at, path) for path, items in kept.items())
         raise DeclarationError(*dict.fromkeys(problems)) from None
 
 
@@ -75,21 +80,28 @@ def _is_branch(path: tuple[int | str, ...]) -> bool:
     return any(isinstance(part, str) and (part[:1].isupper() or "[" in part) for part in path)
 
 
-def explain(error: ErrorDetails, model: type[BaseModel], document: Document, at: Path, inside: Path) -> str:
-    """One sentence for one of pydantic's errors, which stands at `inside` within `at`."""
+def explain(errors: list[ErrorDetails], model: type[BaseModel], document: Document, at: Path, inside: Path) -> str:
+    """One sentence for what pydantic says of one value, once for each branch of a union, at `inside` within `at`."""
     path = (*at, *inside)
     place, key = document.where(path), ".".join(str(part) for part in path) or "the declaration"
-    if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key `{path[-1]}`{_nearest(str(path[-1]), error, model)}"
-    found = _found(document.data, path)
+    known = [error for error in errors if error["type"] != "extra_forbidden"]
+    if not known:
+        return f"{place}: unknown key `{path[-1]}`{_nearest(str(path[-1]), errors[0], model)}"
+    said = ", or ".join(dict.fromkeys(_says(error) for error in known))
+    found = "" if any(error["type"] in _SAYS_ALL for error in known) else _found(document.data, path)
+    return f"{place}: `{key}` {said}{found}"
+
+
+def _says(error: ErrorDetails) -> str:
     said = _SAID.get(error["type"], error["msg"].removeprefix("Value error, ").removeprefix("Input "))
     for name, value in (error.get("ctx") or {}).items():
         said = said.replace(f"{{{name}}}", str(value).strip("'") if name == "discriminator" else str(value))
-    return f"{place}: `{key}` {said}{'' if error['type'] in _SAYS_ALL else found}"
+    return said
 
 
-def _plain(loc: tuple[int | str, ...], data: Any, at: Path) -> Path:
+def _plain(error: ErrorDetails, data: Any, at: Path) -> Path:
     """The error's path without the names of union branches, which are not in the document."""
+    loc = error["loc"]
     for part in at:
         data = data[part] if isinstance(data, dict) else None
     path: list[int | str] = []
@@ -97,10 +109,11 @@ def _plain(loc: tuple[int | str, ...], data: Any, at: Path) -> Path:
         inside = (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int))
         if inside:
             data = data[part]
-        elif number < len(loc) - 1 or _is_branch((part,)):
+        elif number < len(loc) - 1 or error["type"] != "missing":
             continue
         path.append(part)
-    return tuple(path)
+    problem = (error.get("ctx") or {}).get("error")
+    return (*path, *problem.path) if isinstance(problem, Misplaced) else tuple(path)
 
 
 def _nearest(key: str, error: ErrorDetails, model: type[BaseModel]) -> str:

@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 
 WINDOW = frozenset({"partition", "date", "time", "datetime"})
-"""Variables that differ between windows (`date` and `time` alone only where the grid is fine enough)."""
+"""Variables that differ between windows: which of them are enough is said by `tells_windows_apart`."""
+DAILY = frozenset({"day", "week", "month"})
 VARIABLES = WINDOW | {"export", "timezone", "tenant", "generation", "part", "parts"}
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -22,6 +23,12 @@ MAX_BYTES = 200
 def variables(template: str) -> set[str]:
     """The variables that a template uses."""
     return set(_VARIABLE.findall(template))
+
+
+def tells_windows_apart(template: str, cadence: str) -> bool:
+    """Whether no two windows of a grid of that cadence render the same by what the template has of them."""
+    used = variables(template)
+    return bool(used & {"partition", "datetime"}) or used >= {"date", "time"} or ("date" in used and cadence in DAILY)
 
 
 def check_template(template: str) -> str:

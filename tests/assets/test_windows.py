@@ -43,9 +43,10 @@ def breaks(windows: list[Window]) -> list[str]:
 
 def around(every: str, zone: str, moment: datetime) -> list[Window]:
     """Every window of a grid around a moment, each asked for by its key alone."""
-    start = (moment - SPANS[every]).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    span = SPANS.get(every, 2 * DAY)
+    start = (moment - span).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     grid = Grid(every, start, zone)
-    return [grid.window(key) for key in grid.keys(moment + SPANS[every] + DAY)]
+    return [grid.window(key) for key in grid.keys(moment + span + DAY)]
 
 
 def naive(label: datetime, zone: str) -> Window:

@@ -288,6 +288,27 @@ def test_defaults_are_shared(small: Small) -> None:
     assert (shown["owner"], shown["partitions"]["timezone"]) == ("team@example.com", "Europe/Paris")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ownr: a@example.com\n", "unknown key `ownr`"),
+        ("owner: nobody\n", "`owner` must look like"),
+        ("partitions: {chunk: 0}\n", "`partitions.chunk` should be greater"),
+        ("a: [\n", "not valid YAML"),
+    ],
+)
+def test_a_mistake_in_the_defaults_is_one_mistake(small: Small, text: str, said: str) -> None:
+    """However many exports share it; and it is what stands in the way of each."""
+    (small.root / "pipelines/defaults.yaml").write_text(text, encoding="utf-8")
+    small.declare(EXPORT.replace("export: sales", "export: other").replace("owner: crm@example.com\n", ""), "other")
+    for arguments in (["check"], ["run", "other"]):
+        ended = small.outgate(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("pipelines/defaults.yaml:")
+        assert said in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
 def test_a_changed_grid_is_refused_with_the_way_out(small: Small) -> None:
     """Windows of another cut exist: their keys would mean something else."""
     small.outgate("run", "sales", "--partition", day(0))

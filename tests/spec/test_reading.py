@@ -10,7 +10,7 @@ from spec.reading import read_export
 from tests.spec.texts import RIGHT, broken, declared
 
 WRONG = [
-    ("every: day", "every: dy", "x.yaml:6: `partitions.every` should be 'hour', 'day', 'week' or 'month', found 'dy'"),
+    ("every: day", "every: dy", "x.yaml:6: `partitions.every` should be 'hour', 'day', 'week' or 'month', or must"),
     ("column: updated_at", "colum: updated_at", "unknown key `colum`; did you mean `column`?"),
     ("is: equals", "is: equal", "x.yaml:10: `filters.any.0.all.0.is` should be 'equals', "),
     ("export: loyalty_events", "export: Loyalty", "x.yaml:1: `export` must look like"),
@@ -56,6 +56,25 @@ def test_one_mistake_is_said_once_with_its_place(old: str, new: str, said: str) 
         read_export(read(broken(old, new), "x.yaml"))
     assert said in str(caught.value)
     assert all(problem.startswith("x.yaml:") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("wrong", ["every: dy", "every: 5", "every: [day]"])
+def test_a_value_that_could_be_several_things_is_one_mistake(wrong: str) -> None:
+    """What each of them would have to be is said in one line."""
+    with pytest.raises(DeclarationError) as caught:
+        read_export(read(broken("every: day", wrong), "x.yaml"))
+    assert len(caught.value.problems) == 1
+
+
+def test_a_rule_between_parts_has_the_line_of_the_part() -> None:
+    """A second delivery of one name is where it is written, not in line 1."""
+    twice = RIGHT + RIGHT[RIGHT.index("  - to: folder") :]
+    named = RIGHT.replace("- to: folder", "- to: folder\n    name: a")
+    named += named[named.index("  - to: folder") :]
+    for text, said in ((twice, "x.yaml:19: `deliver.1.to` two"), (named, "x.yaml:21: `deliver.1.name` two")):
+        with pytest.raises(DeclarationError) as caught:
+            read_export(read(text, "x.yaml"))
+        assert str(caught.value).startswith(f"{said} deliveries are called")
 
 
 def test_all_mistakes_are_said_at_once() -> None:

@@ -55,9 +55,10 @@ def _index(plan: Plan, facts: Facts) -> Advice:
     cursor, table = plan.relation.cursor, plan.relation.tree
     if not incremental(plan) or cursor is None or not isinstance(table, exp.Table) or facts.is_view:
         return
-    key = plan.export.source.cursor and plan.export.source.cursor.key
-    sql = index_sql(plan.database.dialect, table, [cursor.name, *([key] if key else [])])
-    if sql and not any(names[0] == cursor.name for names in facts.indexes):
+    key, tenant = plan.export.source.cursor and plan.export.source.cursor.key, _tenant(plan)
+    sql = index_sql(plan.database.dialect, table, [*tenant, cursor.name, *([key] if key else [])])
+    helps = {(cursor.name,), (*tenant, cursor.name)}
+    if sql and not any(names[:size] in helps for names in facts.indexes for size in (1, len(tenant) + 1)):
         place = plan.declared.where("source", "cursor", "column")
         yield f"{place}: no index begins with {cursor.name!r}, so a reading looks at all rows; to mend it: {sql}"
 
@@ -76,11 +77,12 @@ def _key(plan: Plan, facts: Facts) -> Advice:
     if source is None or not incremental(plan):
         return
     place = plan.declared.where("source", "cursor", *(["key"] if source.key else []))
+    enough = {(source.key,), (source.column, source.key)}
     if not facts.key and not facts.is_view:
         yield f"{place}: the table has no primary key and no unique index over NOT NULL columns to tell its rows apart"
     elif source.by == "time" and source.key is None and facts.key:
         yield f"{place}: `cursor:` has no `key:` for rows of one moment; the table's key is {_said(facts.key)}"
-    elif source.key and facts.key and facts.key not in {(source.key,), (source.column, source.key)}:
+    elif source.key and facts.key and tuple(name for name in facts.key if name not in _tenant(plan)) not in enough:
         yield f"{place}: `key: {source.key}` alone is not known to be unique; the table's key is {_said(facts.key)}"
 
 
@@ -111,6 +113,11 @@ RULES: tuple[Callable[[Plan, Facts], Advice], ...] = (_index, _nulls, _key, _dou
 def incremental(plan: Plan) -> bool:
     """Whether the cursor is used: a snapshot reads all rows."""
     return plan.export.mode == "incremental"
+
+
+def _tenant(plan: Plan) -> tuple[str, ...]:
+    """The column that is the same in all rows that are read; () without a tenant."""
+    return (plan.relation.tenant[0].name,) if plan.relation.tenant else ()
 
 
 def _column(plan: Plan, name: str) -> Column | None:

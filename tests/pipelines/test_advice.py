@@ -56,6 +56,18 @@ def test_an_index_that_begins_with_another_column(tmp_path: Path) -> None:
     assert len(advice(checked(small))) == 1
 
 
+def test_a_tenant_comes_first(tmp_path: Path) -> None:
+    """Among many tenants the index and the table's key may begin with theirs; the advised statement does."""
+    of_one = NAIVE.replace("  cursor:", "  tenant: {column: tenant, equals: acme}\n  cursor:")
+    keyed = "CREATE TABLE sales (id INTEGER NOT NULL, sold_at DATETIME NOT NULL, tenant TEXT NOT NULL, PRIMARY KEY (tenant, id))"
+    small = made(tmp_path, keyed)
+    [line] = advice(checked(small, of_one))
+    assert line.endswith('ON "sales" ("tenant", "sold_at", "id");')
+    run(small, line.partition("to mend it: ")[2])
+    assert advice(checked(small, of_one)) == []
+    assert len(advice(checked(small))) == 2
+
+
 def test_a_cursor_that_may_be_null(tmp_path: Path) -> None:
     """Said where a NULL would be an error, not where the declaration knows what to do with it."""
     small = made(tmp_path, GOOD[0].replace("DATETIME NOT NULL", "DATETIME"), GOOD[1])

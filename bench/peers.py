@@ -1,4 +1,4 @@
-"""The peers that speed.py measures beside Outgate: each in a virtualenv of its own below .cache/bench, made once.
+"""The peers that are measured beside Outgate: each in a virtualenv of its own below .cache/bench, made once.
 
 What they are asked to do is what their own documentation says for the job; a peer that loses rows is no contender.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-import duckdb
-
-from bench.measure import Broken, Measured, measured
+from bench.contest import Contender, fresh
+from bench.measure import Measured, measured
 from bench.project import REPOSITORY
 
 CACHE = REPOSITORY / ".cache/bench"
@@ -39,37 +39,32 @@ def installed(peer: str) -> bool:
     return True
 
 
-def dlt(folder: Path, url: str, form: str, backend: str, rows: int, _round: int) -> Measured:
-    """A table to files of one format by one of its backends."""
-    _fresh(folder)
-    program = str(REPOSITORY / "bench/peer_dlt.py")
-    got = measured(
-        [str(CACHE / "dlt/bin/python"), program, url, str(folder), form, backend], folder, {"HOME": str(folder)}
-    )
-    reader = "read_parquet" if form == "parquet" else "read_csv"
-    _all_there(f"{reader}('{folder}/out/peer/rows/*')", rows)
-    return got
+def contenders(url: str, without: set[str], *window: str) -> dict[str, Contender]:
+    """Those that can be had here, but for `without`; of all the rows, or of a `window` (low, high) of the cursor."""
+    made: dict[str, Contender] = {}
+    if "sling" not in without and installed("sling"):
+        made["Sling 1.4.11, csv.gz"] = Contender(partial(_sling, url, window), "rows.csv.gz")
+    if "dlt" not in without and installed("dlt"):
+        for form, backend in (("csv", "pyarrow"), ("csv", "connectorx"), ("parquet", "connectorx")):
+            run = partial(_dlt, url, form, backend, window)
+            made[f"dlt {backend}, {form}"] = Contender(run, "out/peer/rows/*")
+    return made
 
 
-def sling(folder: Path, url: str, rows: int, _round: int) -> Measured:
-    """A table to one csv.gz."""
-    _fresh(folder)
+def _dlt(url: str, form: str, backend: str, window: tuple[str, ...], folder: Path) -> Measured:
+    """The table to files of one format by one of its backends."""
+    program, python = str(REPOSITORY / "bench/peer_dlt.py"), str(CACHE / "dlt/bin/python")
+    command = [python, program, url, str(folder), form, backend, *window]
+    return measured(command, fresh(folder), {"HOME": str(folder)})
+
+
+def _sling(url: str, window: tuple[str, ...], folder: Path) -> Measured:
+    """The table to one csv.gz."""
     binary = next((CACHE / "sling").glob("lib/python*/site-packages/sling_linux_amd64/bin/sling-linux-amd64"))
-    file = folder / "rows.csv.gz"
     command = [
         str(binary), "run", "--src-conn", f"{url}?sslmode=require", "--src-stream", "public.rows",
-        "--tgt-object", f"file://{file}", "--tgt-options", "{compression: gzip, format: csv}",
+        "--tgt-object", f"file://{folder}/rows.csv.gz", "--tgt-options", "{compression: gzip, format: csv}",
     ]  # fmt: skip
-    got = measured(command, folder, {"HOME": str(folder), "SLING_DISABLE_TELEMETRY": "TRUE"})
-    _all_there(f"read_csv('{file}', all_varchar = true)", rows)
-    return got
-
-
-def _fresh(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-
-
-def _all_there(relation: str, rows: int) -> None:
-    if (found := duckdb.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0]) != rows:
-        raise Broken(f"{relation}: expected {rows} rows, the peer delivered {found}")
+    if window:
+        command += ["--where", "updated_at >= '{}' AND updated_at < '{}'".format(*window)]
+    return measured(command, fresh(folder), {"HOME": str(folder), "SLING_DISABLE_TELEMETRY": "TRUE"})

@@ -12,14 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 from bench.measure import Measured, measured
 from pipelines.home import Home
-from tests.servers.postgres import PASSWORD
 
 EXPORT = "rows"
-SECRET = {"OUTGATE_BENCH_PASSWORD": PASSWORD}
 REPOSITORY = Path(__file__).parent.parent
 COMMAND = str(Path(sys.executable).parent / "outgate")
 FORMATS: dict[str, dict[str, Any]] = {
@@ -31,9 +27,18 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 def postgres(url: str) -> dict[str, Any]:
     """The connector's declaration for a libpq URL."""
+    from psycopg.conninfo import conninfo_to_dict
+
     parts = conninfo_to_dict(url)
     place = {"host": parts["host"], "port": int(str(parts["port"])), "database": parts["dbname"], "user": parts["user"]}
     return {"type": "postgres", "password": {"env": "OUTGATE_BENCH_PASSWORD"}, "sslmode": "require"} | place
+
+
+def secret() -> dict[str, str]:
+    """The password where the connector looks for it; servers are not imported by what is measured."""
+    from tests.servers.postgres import PASSWORD
+
+    return {"OUTGATE_BENCH_PASSWORD": PASSWORD}
 
 
 @contextmanager
@@ -80,12 +85,17 @@ class Bench:
 
     def command(self, *arguments: str) -> Measured:
         """`outgate ...` as a user starts it: with Dagster, in a process of its own."""
-        return measured([COMMAND, *arguments], self.folder, SECRET)
+        return measured([COMMAND, *arguments], self.folder, secret())
 
     def journey(self, *keys: str) -> Measured:
         """The same windows without Dagster, in a process of its own: what an asset's step does."""
         command = [sys.executable, "-m", "bench.worker", str(self.folder), *keys]
-        return measured(command, self.folder, SECRET | {"PYTHONPATH": str(REPOSITORY)})
+        return measured(command, self.folder, secret() | {"PYTHONPATH": str(REPOSITORY)})
+
+    def reading(self, key: str) -> Measured:
+        """The reading of a window alone, in a process of its own: its source to `extract.parquet` in the folder."""
+        command = [sys.executable, "-m", "bench.reading", str(self.folder), key]
+        return measured(command, self.folder, secret() | {"PYTHONPATH": str(REPOSITORY)})
 
     def delivered(self, suffix: str = "") -> list[Path]:
         """The files at the destination."""

@@ -166,6 +166,15 @@ def test_an_interrupt_ends_the_run(trial: Trial, source: Session, point: str) ->
     assert deliver(trial)[0]
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT as a terminal has it: a job in the background begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("delay", [0, 0.05, 0.2])
 def test_a_real_interrupt(trial: Trial, source: Session, delay: float) -> None:
     """A signal that arrives while the rows come ends the run as it would anything else."""
@@ -186,6 +195,7 @@ def test_a_real_interrupt(trial: Trial, source: Session, delay: float) -> None:
     assert trial.files("csv") == []
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_where_duckdb_asks() -> None:
     """Where the main thread itself takes the batches for DuckDB, the interrupt is not taken for an error of the disk."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Broken, Measured, interleaved, measured, spread, table
-from bench.project import EXPORT, REPOSITORY, SECRET, Bench, scratch
+from bench.project import EXPORT, REPOSITORY, Bench, scratch, secret
 from bench.rows import key
 from tests.servers.mariadb import OWNER, PASSWORD, MariaDBServer, running_mariadb
 
@@ -70,7 +70,7 @@ def main() -> int:
 
 def _declared(server: MariaDBServer) -> dict[str, Any]:
     place = {"host": server.host, "port": server.port, "database": DATABASE, "user": OWNER}
-    return {"type": "mariadb", "password": {"env": next(iter(SECRET))}, "ssl_ca": str(server.certificate)} | place
+    return {"type": "mariadb", "password": {"env": next(iter(secret()))}, "ssl_ca": str(server.certificate)} | place
 
 
 def _client(folder: Path, server: MariaDBServer, _round: int) -> Measured:
@@ -81,7 +81,7 @@ def _client(folder: Path, server: MariaDBServer, _round: int) -> Measured:
 
 def _reader(folder: Path, declared: Mapping[str, Any], rows: int, _round: int) -> Measured:
     command = [sys.executable, "-m", "bench.mysql", "--read", json.dumps(declared), f"--limit={rows}"]
-    got = measured(command, folder, SECRET | {"PYTHONPATH": str(REPOSITORY)})
+    got = measured(command, folder, secret() | {"PYTHONPATH": str(REPOSITORY)})
     _same(int((folder / "bench.log").read_text()), rows)
     return got
 

@@ -16,9 +16,10 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from pipelines import reference
+from pipelines import reference, typemap
 from pipelines.cli import COMMANDS, cli
 from pipelines.project import Defaults
+from resources.databases.base import Database
 from resources.registry import Connectors, types
 from spec import later
 from spec.document import Document, read
@@ -117,6 +118,13 @@ def test_the_reference_is_what_the_commands_say() -> None:
     """`python -m pipelines.reference --check` ends with 0."""
     assert page("cli.md") == reference.text()
     assert CliRunner().invoke(reference.main, ["--check"]).exit_code == 0
+
+
+def test_the_page_of_types_is_what_the_connectors_say() -> None:
+    """`python -m pipelines.typemap` would write what is there, and every database that can be read is in it."""
+    assert page("types.md") == typemap.text()
+    shown = {TOGETHER.get(kind, kind) for kind, model in types().items() if issubclass(model, Database)}
+    assert {source.page for source in typemap.SOURCES} == shown
 
 
 def test_an_old_reference_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

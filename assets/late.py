@@ -90,12 +90,18 @@ def look(
 
     Raises ConnectorError and what else a reading raises.
     """
-    cursor, name = plan.export.source.cursor, plan.export.export
-    restate = cursor is not None and cursor.late != "report"
+    name, restate = plan.export.export, _restates(plan.export)
     with engine(folder, spool.root) as connection:
         found = count_late(plan, records, spool, connection, folder, plan.database.activity().server)
     for key, rows in found.items():
-        then = "it is delivered again" if restate else "`late: report` leaves it as it is"
+        then = "it is delivered again" if restate else "it is left as it is (`late: restate` would deliver it again)"
         say(f"{key}: {rows} rows were committed after it was read; {then}")
         ledger.event("late", export=name, partition=key, who=owner, detail=f"{rows} rows")
     return found if restate else {}
+
+
+def _restates(export: Export) -> bool:
+    """Not by itself where a partner takes files away: it has the window's other rows already."""
+    cursor = export.source.cursor
+    late = cursor.late if cursor else None
+    return late == "restate" or (late is None and not any(delivery.collects for delivery in export.deliver))

@@ -18,7 +18,7 @@ import pytest
 from psycopg.rows import TupleRow
 from sqlglot import exp
 
-from tests.journey.trial import EXPORT, Trial
+from tests.journey.trial import EXPORT, Trial, delivery
 
 ONE, TWO, THREE = "2024-01-01", "2024-01-02", "2024-01-03"
 CURSOR = {"by": "time", "column": "at", "key": "id", "lookback": "9000d"}
@@ -107,6 +107,20 @@ def test_reported_only(trial: Trial, rows: Session) -> None:
     late(rows, 10)
     assert [each.key for each in trial.run(TWO)] == [TWO]
     assert trial.column("id", ONE) == [0, 1]
+    with trial.ledger() as ledger:
+        assert [each.detail for each in ledger.events(EXPORT, ONE) if each.what == "late"] == ["1 rows"]
+
+
+@pytest.mark.parametrize(("late_rows", "again"), [({}, []), ({"late": "restate"}, [ONE])])
+def test_a_partner_who_takes_files_gets_no_row_twice(
+    trial: Trial, rows: Session, late_rows: dict[str, str], again: list[str]
+) -> None:
+    """A window whose file was taken away is delivered again only where that is asked for; the late row is told."""
+    taking = [delivery("parquet") | {"collects": True}]
+    trial.declare({"table": "rows", "cursor": CURSOR | late_rows}, deliver=taking)
+    trial.run(ONE)
+    late(rows, 10)
+    assert [each.key for each in trial.run(TWO)] == [TWO, *again]
     with trial.ledger() as ledger:
         assert [each.detail for each in ledger.events(EXPORT, ONE) if each.what == "late"] == ["1 rows"]
 

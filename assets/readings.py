@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.extract import EXTRACT, Ids, Reading, arrow_schema, checked, read, refuse_changes
+from assets.extract import Ids, Reading, read, refuse_changes
 from assets.horizon import Horizon, look, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan
-from assets.stream import Asked, Stream, detour
+from assets.stream import Asked, begin, detour
 from assets.transform import engine
 from assets.windows import Grid, Window
 from resources.failpoint import reach
@@ -145,12 +144,11 @@ class Readings:
         self._number += 1
         folder = self._folder / str(self._number)
         folder.mkdir(mode=0o700)
-        if detour(Asked(plan, window, span, horizon)):
+        asked = Asked(plan, window, span, horizon)
+        if detour(asked):
             self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
         else:
-            columns = plan.relation.columns
-            stream = Stream(arrow_schema(columns), partial(checked, plan, span, ids), self._reporter.read)
-            self._reading = Reading(folder / EXTRACT, columns, horizon, stream=stream)
+            self._reading = begin(asked, ids, folder, self._reporter.read)
         self._span = span
 
     def _ids(

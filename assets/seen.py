@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,24 +36,49 @@ def keep_keys(
     connection: DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None,
     folder: Path, spool: Spool,
 ) -> dict[str, object]:  # fmt: skip
-    """Write the keys of a window's rows into its workshop. Returns what the ledger keeps of them."""
-    columns = key_columns(plan)
+    """Put the keys of a window's rows into its workshop. Returns what the ledger keeps of them."""
     path = folder / SEEN
-    select = _select(columns).from_(_parquet(reading.path))
-    for condition in cut(plan, window, ids):
-        select = select.where(condition)
-    rows, schema = 0, arrow_schema(columns)
-    with path.open("wb") as file:
-        with pq.ParquetWriter(file, schema, compression="zstd", compression_level=1) as writer:
-            for batch in connection.sql(select.sql("duckdb")).to_arrow_reader(BATCH_ROWS):
-                rows += batch.num_rows
-                arrays = [each.cast(kind) for each, kind in zip(batch.columns, schema.types, strict=True)]
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
-        file.flush()
+    if reading.stream is not None:
+        rows = reading.stream.rows
+        (reading.path.parent / SEEN).rename(path)
+    else:
+        rows = _cut_keys(connection, plan, reading, window, ids, path)
+    with path.open("rb") as file:
         os.fsync(file.fileno())
     reach("late.kept")
     position = reading.horizon.position
     return {"rows": rows, "path": spool.relative(path), "sha256": _sha256(path), "position": position}
+
+
+def passing_keys(
+    batches: Generator[pa.RecordBatch], columns: tuple[Column, ...], folder: Path
+) -> Generator[pa.RecordBatch]:
+    """The same batches; their keys are written into `folder` as they pass."""
+    names = [column.name for column in columns]
+    with closing(batches), _writer(folder / SEEN, columns) as writer:
+        for batch in batches:
+            writer.write_batch(batch.select(names))
+            yield batch
+
+
+def _writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, arrow_schema(columns), compression="zstd", compression_level=1)
+
+
+def _cut_keys(
+    connection: DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None, path: Path
+) -> int:
+    columns = key_columns(plan)
+    select = _select(columns).from_(_parquet(reading.path))
+    for condition in cut(plan, window, ids):
+        select = select.where(condition)
+    rows, schema = 0, arrow_schema(columns)
+    with _writer(path, columns) as writer:
+        for batch in connection.sql(select.sql("duckdb")).to_arrow_reader(BATCH_ROWS):
+            rows += batch.num_rows
+            arrays = [each.cast(kind) for each, kind in zip(batch.columns, schema.types, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    return rows
 
 
 def count_late(

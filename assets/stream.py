@@ -10,14 +10,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
 import pyarrow as pa
 
+from assets.extract import EXTRACT, Ids, Progress, Reading, arrow_schema, checked
 from assets.horizon import Horizon
 from assets.late import is_kept
-from assets.plan import Plan
+from assets.plan import Plan, key_columns
+from assets.seen import passing_keys
 from assets.windows import Window
 from resources.failpoint import reach
 from spec.errors import OutgateError
@@ -46,7 +49,6 @@ DETOURS: tuple[tuple[str, Callable[[Asked], bool]], ...] = (
     ("each delivery passes over the rows", lambda asked: len(asked.plan.export.deliver) > 1),
     ("`transform:` wants a table", lambda asked: asked.plan.export.transform is not None),
     ("the preview of groups needs all rows", lambda asked: asked.plan.export.aggregated),
-    ("the keys of the rows are kept for the sweep", lambda asked: is_kept(asked.plan, asked.window, asked.horizon)),
 )
 """What makes a reading go through a file: its rows are needed more than once."""
 
@@ -56,10 +58,22 @@ def detour(asked: Asked) -> str:
     return next((why for why, holds in DETOURS if holds(asked)), "")
 
 
+def begin(asked: Asked, ids: Ids | None, folder: Path, progress: Progress) -> Reading:
+    """A reading whose rows are still to come; the keys that a sweep needs are written as they pass."""
+    plan, columns = asked.plan, asked.plan.relation.columns
+
+    def read() -> Batches:
+        batches = checked(plan, asked.span, ids)
+        keeps = is_kept(plan, asked.window, asked.horizon)
+        return passing_keys(batches, key_columns(plan), folder) if keeps else batches
+
+    return Reading(folder / EXTRACT, columns, asked.horizon, stream=Stream(arrow_schema(columns), read, progress))
+
+
 class Stream:
     """The rows of one reading, taken once. `rows` were taken so far; `head` is the first batch, for the preview."""
 
-    def __init__(self, schema: pa.Schema, read: Callable[[], Batches], progress: Callable[[int, int], None]) -> None:
+    def __init__(self, schema: pa.Schema, read: Callable[[], Batches], progress: Progress) -> None:
         self.schema, self.rows, self.head = schema, 0, pa.Table.from_batches([], schema)
         self._read, self._progress = read, progress
         self._queue: Queue[pa.RecordBatch | None] = Queue(QUEUED)

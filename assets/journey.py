@@ -129,11 +129,14 @@ class Journey:
         export = self.declared.export
         if self._is_unread(window.key, again):
             refuse_old_snapshot(export, grid_of(export), window, self.ledger.now())
-        spec = WindowSpec(
+        return self.ledger.acquire(self._spec(window), self.owner, self.lease, again, self.run_id, dead=is_dead)
+
+    def _spec(self, window: Window) -> WindowSpec:
+        export = self.declared.export
+        return WindowSpec(
             export.export, window.key, window.lo, window.hi, self.declared.document.data,
             tuple((delivery.label, delivery.to) for delivery in export.deliver),
         )  # fmt: skip
-        return self.ledger.acquire(spec, self.owner, self.lease, again, self.run_id, dead=is_dead)
 
     def _is_unread(self, key: str, again: str | None) -> bool:
         """Whether the source would be read for the window."""
@@ -172,13 +175,13 @@ class Journey:
         export = self.declared.export
         refuse_old_snapshot(export, grid_of(export), window, self.ledger.now())
         taken = {delivery.label for delivery in export.deliver if delivery.collects}
-        there = [one.name for one in self._record(window.key).deliveries if one.reached in {"published", "done"}]
-        if self.again is None and (gone := sorted(taken.intersection(there))):
+        there = {one.name for one in self._record(window.key).deliveries if _may_be_there(one)}
+        if self.again is None and (gone := sorted(taken & there)):
             raise OutgateError(
-                f"{error}; but {', '.join(gone)} has its files already, and a partner that takes them away would get "
-                "the rows twice. Put the part back, or deliver all of the window anew with `--again`"
+                f"{error}; but {', '.join(gone)} may have its files already, and a partner that takes them away would "
+                "get the rows twice. Put the part back, or deliver all of the window anew with `--again`"
             )
-        return beat.follow(self.ledger.supersede(beat.lease, str(error), self.owner, self.lease))
+        return beat.follow(self.ledger.supersede(beat.lease, str(error), self.owner, self.lease, self._spec(window)))
 
     def _seal(self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], readings: Readings) -> str:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
@@ -241,6 +244,11 @@ class Journey:
         except LedgerError as refused:
             return OutgateError(f"{error}\nand that could not be recorded: {refused}")
         return error
+
+
+def _may_be_there(delivery: DeliveryRecord) -> bool:
+    """Whether a file of the delivery was given its name, or was about to be."""
+    return delivery.reached in {"published", "done"} or any(artifact.attempted for artifact in delivery.artifacts)
 
 
 def _refuse_interrupt(error: BaseException) -> None:

@@ -88,7 +88,7 @@ class Loading:
 
     def _refuse_older(self, delivery: Delivery, artifact: Artifact) -> None:
         """An older snapshot never takes the place of a newer one that has its name."""
-        newer = self.ledger.taken_by(self.lease, delivery.name, artifact.name) if self.replaces else None
+        newer = self.ledger.taken_by(self.lease.window_id, delivery.name, artifact.name) if self.replaces else None
         if newer is not None:
             raise OutgateError(
                 f"{artifact.name!r} holds the newer window {newer!r} by now; the older one is not written over it"

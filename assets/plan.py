@@ -5,11 +5,15 @@ windows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from assets.relation import Relation
 from assets.windows import Grid, Window
 from resources.databases.base import Column, Database
+from resources.ledger import Ledger
+from resources.ledger import Window as WindowRecord
 from spec.export import Export
+from spec.partitions import Partitions
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -49,6 +53,21 @@ class Plan:
         """Whether the window that has the rows without a cursor may be in a span."""
         holder = self.nulls_window
         return holder is not None and (span.key == holder.key or span.lo <= holder.lo < span.hi)
+
+
+def nulls_in(ledger: Ledger, export: str) -> str | None:
+    """The partition whose window took the rows without a cursor: written down, or the first of a declared history."""
+    return ledger.nulls_in(export) or next((one.partition for one in ledger.history(export) if _took_nulls(one)), None)
+
+
+def _took_nulls(record: WindowRecord) -> bool:
+    """A ledger of version 1 or 2 wrote nothing down: there it was the window that its own declaration begins with."""
+    declared: dict[str, Any] = record.declaration
+    cursor = (declared.get("source") or {}).get("cursor") or {}
+    if record.fingerprint is None or cursor.get("nulls") != "include":
+        return False
+    partitions = Partitions.model_validate(declared["partitions"])
+    return Grid(partitions.cadence, partitions.first, partitions.timezone).first.key == record.partition
 
 
 def grid_of(export: Export) -> Grid:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from assets.extract import Ids, Reading, read, refuse_changes
 from assets.horizon import Horizon, look, settle_ids, wait_for
 from assets.outcome import Reporter
-from assets.plan import Plan
+from assets.plan import Plan, nulls_in
 from assets.stream import Asked, begin, detour
 from assets.transform import engine
 from assets.windows import Grid, Window
@@ -66,7 +66,7 @@ class Readings:
         """The plan, made when the first window needs it: a run with nothing to read does not touch the source."""
         if self._plan is None:
             plan = self._make_plan()
-            self._plan = replace(plan, nulls_in=self._ledger.nulls_in(plan.export.export))
+            self._plan = replace(plan, nulls_in=nulls_in(self._ledger, plan.export.export))
         return self._plan
 
     def of(

@@ -44,6 +44,7 @@ def seal(
 
     `late_rows` says how many rows had come late, where this generation is the correction for them.
     """
+    _refuse_others(plan, lease, ledger)
     corrects = {} if late_rows is None else {"late": late_rows}
     spool.tidy(lease)
     folder = spool.workshop(lease)
@@ -77,6 +78,18 @@ def seal(
         seen=seen,
         takes_nulls=plan.takes_nulls(window),
     )
+
+
+def _refuse_others(plan: Plan, lease: Lease, ledger: Ledger) -> None:
+    """A delivery of the generation that nothing is sealed for would count as done without a file."""
+    record = ledger.window(lease.export, lease.partition)
+    planned = {delivery.name for delivery in record.deliveries} if record else set()
+    declared = {delivery.label for delivery in plan.export.deliver}
+    if planned != declared:
+        raise DeclarationError(
+            f"{plan.declared.where('deliver')}: the window was planned for {', '.join(sorted(planned))}, and declared "
+            f"are {', '.join(sorted(declared))} by now; run it again"
+        )
 
 
 def path_values(export: Export, window: Window, generation: int) -> dict[str, object]:

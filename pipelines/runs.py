@@ -51,7 +51,7 @@ def launch(
     job = build_definitions(project, home, lambda: bars).resolve_job_def(f"{export.export}_job")
     chunks = list(chunked(declared, keys))
     tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
-    with instance_of(home, project) as instance:
+    with _storage(home), instance_of(home, project) as instance:
         end_dead(instance)
         for chunk in chunks:
             before, run_id = len(bars.outcomes), str(uuid.uuid4())
@@ -62,6 +62,21 @@ def launch(
                 )  # fmt: skip
             _nothing_lost(result, chunk, bars.outcomes[before:])
     return len(chunks)
+
+
+@contextmanager
+def _storage(home: Home) -> Iterator[None]:
+    """What Dagster's own books say when their disk is full, as a sentence. Windows are in the ledger, not in them."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except (OSError, sqlite3.Error, DBAPIError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise OutgateError(
+            f"Dagster's records in {home.dagster} cannot be written: {cause}; is the disk full? Make room there, then "
+            "run the same command again: it goes on from the ledger"
+        ) from None
 
 
 @contextmanager

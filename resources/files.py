@@ -4,8 +4,12 @@ local store.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from resources.failpoint import reach
 
@@ -17,6 +21,41 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+NO_REPLACE = 1
+HERE = -100
+UNKNOWN = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
+"""What a kernel or file system says that has no such rename."""
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """Give a file another name in one step, unless that name is taken: FileExistsError.
+
+    Where the system has no such rename (NFS, macOS) the file has both names for a moment.
+    """
+    if _renamed(source, target):
+        return
+    os.link(source, target)
+    reach("files.linked")
+    source.unlink(missing_ok=True)
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    rename = _renameat2()
+    if rename is None:
+        return False
+    if rename(HERE, os.fsencode(source), HERE, os.fsencode(target), NO_REPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in UNKNOWN:
+        return False
+    raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+@cache
+def _renameat2() -> Any:
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -74,8 +74,12 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     if as_json or bad:
         show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json)
     if not as_json:
+        records = ledger.windows(export, newest_first=False)
+        left = [
+            window.partition for window in records if window.state != "done" and partition in {None, window.partition}
+        ]
         taken = sum(row["found"] == "collected" for row in rows)
-        said = f", {taken} collected" if taken else ""
+        said = f", {taken} collected" * bool(taken) + f"; not done: {', '.join(left[:5])}" * bool(left)
         out.print(f"{len(rows) - len(bad) - taken} of {len(rows)} deliveries are as the receipts say{said}")
     raise SystemExit(1 if bad else 0)
 
@@ -143,24 +147,32 @@ def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], 
     from pipelines.commands.run import _execute
 
     project, ledger = _open()
-    _refuse_lost_snapshot(project.get(export), partition, ledger)
+    _refuse_old_snapshot(project.get(export), partition, ledger)
     ledger.reopen(export, partition, deliveries, _who())
     ledger.close()
     _execute(project, export, [partition], again=False, accept=False, as_json=as_json)
 
 
-def _refuse_lost_snapshot(declared: Declared, partition: str, ledger: Ledger) -> None:
-    """A snapshot of the past whose parts are gone can be neither delivered again nor read again: it stays as it is."""
+def _refuse_old_snapshot(declared: Declared, partition: str, ledger: Ledger) -> None:
+    """A snapshot whose name a newer one has, or an old one whose parts are gone, cannot be sent again.
+
+    Of any other window whose parts are gone the source is read again.
+    """
     from assets.plan import grid_of
     from assets.readings import refuse_old_snapshot
 
     export, record = declared.export, ledger.window(declared.export.export, partition)
-    spool = Spool(ledger.mirror.spool)
+    spool, grid = Spool(ledger.mirror.spool), grid_of(export)
     for artifact in (one for each in record.deliveries for one in each.artifacts) if record else ():
+        newer = record and export.mode == "snapshot" and ledger.taken_by(record.id, artifact.delivery, artifact.name)
+        if newer:
+            raise DeclarationError(
+                f"{artifact.name!r} holds the newer window {newer!r}: {partition!r} is not put over it"
+            )
         try:
             spool.sealed(artifact)
         except SpoolLost as lost:
-            refuse_old_snapshot(export, grid_of(export), grid_of(export).window(partition), ledger.now())
+            refuse_old_snapshot(export, grid, grid.window(partition), ledger.now())
             click.echo(f"{lost}; the source is read again", err=True)
             return
 

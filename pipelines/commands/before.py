@@ -13,7 +13,7 @@ import click
 from assets.extract import query_of, read
 from assets.horizon import look
 from assets.outcome import masked_preview
-from assets.plan import Plan, grid_of
+from assets.plan import Plan, grid_of, nulls_in
 from assets.transform import engine, shape, write
 from assets.windows import Window
 from pipelines.choice import chosen_keys, newest_key
@@ -140,8 +140,8 @@ def _looked(project: Project, declared: Declared) -> tuple[Plan, dict[str, str]]
     """The plan, and the state of each window by partition, with what the ledger knows if there is one."""
     name = declared.export.export
     with Home.find(project.root, project.environment).look() as ledger:
-        states, nulls_in = (ledger.states(name), ledger.nulls_in(name)) if ledger else ({}, None)
-    return replace(project.planner(declared)(), nulls_in=nulls_in), states
+        states, holder = (ledger.states(name), nulls_in(ledger, name)) if ledger else ({}, None)
+    return replace(project.planner(declared)(), nulls_in=holder), states
 
 
 def _sql_and_rows(plan: Plan, windows: list[Window]) -> tuple[str, int | None]:

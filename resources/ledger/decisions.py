@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, select
 from resources.ledger import rows
 from resources.ledger.journey import Journey, worst
 from resources.ledger.leases import INHERITED, Leases, plan, refuse_busy, take
-from resources.ledger.records import Lease
+from resources.ledger.records import Lease, WindowSpec
 from resources.ledger.schema import delivery
 from spec.errors import DeclarationError, LedgerError
 
@@ -23,11 +23,12 @@ SPENT = {"published", "done", "unknown"}
 class Decisions(Journey, Leases):
     """Moves that end or reopen a generation."""
 
-    def supersede(self, lease: Lease, reason: str, owner: str, ttl: timedelta) -> Lease:
+    def supersede(self, lease: Lease, reason: str, owner: str, ttl: timedelta, spec: WindowSpec) -> Lease:
         """Give up a sealed generation that cannot be delivered any more and plan the next one, leased to `owner`.
 
-        What it had reserved for its deliveries is given back, unless one of them may have reached its destination.
-        Raises LeaseLost, and LedgerError when the generation is not sealed.
+        The next one is of the declaration as it is now, and answers whatever asked for this one. What this one had
+        reserved for its deliveries is given back, unless one of them may have reached its destination. Raises
+        LeaseLost, and LedgerError when the generation is not sealed.
         """
         with self.write() as conn:
             rows.lock_export(conn, lease.export)
@@ -35,7 +36,7 @@ class Decisions(Journey, Leases):
             if row["reached"] != "sealed":
                 raise LedgerError(f"{rows.place(row)} is {row['reached']!r}: only a sealed generation is superseded")
             self._give_up(conn, row, reason)
-            successor = self._succeed(conn, row, owner, ttl)
+            successor = self._succeed(conn, row, owner, ttl, spec)
             self.note(conn, "superseded", row, who=lease.owner, detail=reason)
         return successor
 
@@ -46,12 +47,12 @@ class Decisions(Journey, Leases):
         ended = {"fence": row["fence"] + 1, "lease_owner": None, "lease_until": None}
         rows.set_window(conn, row, state="failed", detail=reason, finished_at=self.instant(conn), **ended)
 
-    def _succeed(self, conn: Connection, row: RowMapping, owner: str, ttl: timedelta) -> Lease:
+    def _succeed(self, conn: Connection, row: RowMapping, owner: str, ttl: timedelta, spec: WindowSpec) -> Lease:
         now = self.instant(conn)
-        kept = {name: row[name] for name in (*INHERITED, "run")}
+        rows.set_window(conn, row, again=None)
+        kept = {name: row[name] for name in (*INHERITED, "run", "again")} | {"declaration": spec.declaration}
         following = plan(conn, now, row["generation"] + 1, **kept)
-        found = conn.execute(select(delivery).where(delivery.c.window_id == row["id"]).order_by(delivery.c.id))
-        rows.add_deliveries(conn, following, [(one["name"], one["connector"]) for one in found.mappings()], now)
+        rows.add_deliveries(conn, following, list(spec.deliveries), now)
         return take(conn, following, now, owner, ttl)
 
     def reopen(self, export: str, partition: str, deliveries: Sequence[str], who: str) -> None:

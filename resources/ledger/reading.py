@@ -107,10 +107,11 @@ class Reading(Transactions):
         with self.read() as conn:
             return frozenset(conn.execute(query).scalars())
 
-    def taken_by(self, lease: Lease, delivery_name: str, name: str) -> str | None:
+    def taken_by(self, window_id: int, delivery_name: str, name: str) -> str | None:
         """The newest later partition of the export whose same delivery was published under that name; None if none."""
-        mine = select(window.c.lo).where(window.c.id == lease.window_id).scalar_subquery()
-        later = and_(window.c.export == lease.export, window.c.lo > mine, delivery.c.published.is_not(None))
+        mine = window.alias("mine")
+        lo, export = (select(mine.c[one]).where(mine.c.id == window_id).scalar_subquery() for one in ("lo", "export"))
+        later = and_(window.c.export == export, window.c.lo > lo, delivery.c.published.is_not(None))
         query = select(window.c.partition).join(delivery, delivery.c.window_id == window.c.id)
         query = query.join(artifact, artifact.c.delivery_id == delivery.c.id)
         query = query.where(later, delivery.c.name == delivery_name, artifact.c.name == name)

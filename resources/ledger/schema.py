@@ -5,9 +5,7 @@ Only the shape of what is kept belongs here; who may write what is said in the m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, time
-from typing import Any
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
@@ -25,7 +23,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    select,
     text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -196,33 +193,18 @@ event = Table(
 )
 
 
-def _find_nulls(conn: Connection) -> None:
-    """Write down which windows took the rows without a cursor: those that their declaration begins with."""
-    sealed = select(window.c.export, window.c.partition, window.c.declaration).where(window.c.sealed.is_not(None))
-    for name, partition, declared in conn.execute(sealed.order_by(window.c.sealed.desc())).all():
-        if _begins(partition, declared):
-            conn.execute(export.update().where(export.c.name == name).values(nulls_in=partition))
-
-
-def _begins(partition: str, declared: dict[str, Any]) -> bool:
-    if (declared.get("source", {}).get("cursor") or {}).get("nulls") != "include":
-        return False
-    start = datetime.fromisoformat(declared["partitions"]["start"])
-    return partition == f"{start:%Y-%m-%d-%H:%M}" or (partition == f"{start:%Y-%m-%d}" and start.time() == time(0))
-
-
-MIGRATIONS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ('ALTER TABLE "window" ADD COLUMN seen JSON',),
-    ("ALTER TABLE ledger ADD COLUMN environment TEXT", "ALTER TABLE export ADD COLUMN nulls_in TEXT", _find_nulls),
+    ("ALTER TABLE ledger ADD COLUMN environment TEXT", "ALTER TABLE export ADD COLUMN nulls_in TEXT"),
 )
-"""Entry n holds the steps, valid on both databases, that lift version n + 1 to n + 2."""
+"""Entry n holds the statements, valid on both databases, that lift version n + 1 to n + 2."""
 
 VERSION = len(MIGRATIONS) + 1
 
 
 def upgrade(conn: Connection, found: int) -> None:
     """Lift a ledger of version `found` to this one, inside the caller's transaction."""
-    for steps in MIGRATIONS[found - 1 :]:
-        for step in steps:
-            conn.execute(text(step)) if isinstance(step, str) else step(conn)
+    for statements in MIGRATIONS[found - 1 :]:
+        for statement in statements:
+            conn.execute(text(statement))
     conn.execute(ledger.update().values(version=len(MIGRATIONS) + 1))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from resources.failpoint import reach
-from resources.files import fsync_folder
+from resources.files import fsync_folder, rename_new
 from resources.stores.base import Stat, Store, age
 from spec.errors import ConnectorError
 
@@ -51,7 +51,7 @@ class Local(Store):
         return self._file(token).is_file()
 
     def publish(self, token: str, name: str, replaces: str | None) -> None:
-        """Link without replacing when nothing may be there, rename when a known file is replaced; fsync the folder."""
+        """Rename in one step, without replacing when nothing may be there, and fsync the folder."""
         staged, final = self._file(token), self._file(name)
         reach("local.publish.begins")
         with _refusals(f"publishing {name!r}"):
@@ -66,15 +66,13 @@ class Local(Store):
     @staticmethod
     def _publish_new(staged: Path, final: Path) -> None:
         try:
-            os.link(staged, final)
+            rename_new(staged, final)
         except FileExistsError:
             message = (
-                f"{final} is there already and was not written by this export; "
+                f"{final} is there already and was not written by this delivery of the export; "
                 "remove it, or give the delivery another path"
             )
             raise ConnectorError(message) from None
-        reach("local.publish.linked")
-        staged.unlink(missing_ok=True)
 
     def stat(self, name: str) -> Stat | None:
         """Size and sha256, read back from the disk."""

@@ -139,7 +139,7 @@ def test_a_foreign_file_is_not_overwritten(small: Small) -> None:
     file.write_text("somebody else's")
     ended = run(small)
     assert ended.returncode == 1
-    assert "was not written by this export" in ended.stderr
+    assert "was not written by this delivery of the export" in ended.stderr
     assert file.read_text() == "somebody else's"
     file.unlink()
     goes_on(small)

@@ -32,7 +32,7 @@ def test_superseding_plans_the_next_generation(ledger: Ledger) -> None:
     lease = leased(ledger)
     ledger.fix_ids(lease, None, 50)
     seal(ledger, lease)
-    following = ledger.supersede(lease, "the spool is gone", "worker", LONG)
+    following = ledger.supersede(lease, "the spool is gone", "worker", LONG, spec())
     old, new = ledger.history()
     assert (old.state, old.reached, old.detail) == ("failed", "sealed", "the spool is gone")
     assert (new.generation, new.reached, new.attempts) == (2, "planned", 1)
@@ -47,7 +47,7 @@ def test_a_superseded_generation_is_closed_to_its_worker(ledger: Ledger) -> None
     """Whoever still holds the old generation's lease can write to neither of the two."""
     lease = leased(ledger)
     seal(ledger, lease)
-    ledger.supersede(lease, "gone", "worker", LONG)
+    ledger.supersede(lease, "gone", "worker", LONG, spec())
     with pytest.raises(LeaseLost):
         ledger.uploaded(lease, "partner", {})
 
@@ -55,7 +55,7 @@ def test_a_superseded_generation_is_closed_to_its_worker(ledger: Ledger) -> None
 def test_only_a_sealed_generation_is_superseded(ledger: Ledger) -> None:
     """A planned one is simply read again."""
     with pytest.raises(LedgerError, match="only a sealed generation"):
-        ledger.supersede(leased(ledger), "gone", "worker", LONG)
+        ledger.supersede(leased(ledger), "gone", "worker", LONG, spec())
     assert len(ledger.history()) == 1
 
 
@@ -67,7 +67,7 @@ def test_superseding_ends_the_reservations(ledger: Ledger, published: bool, figu
     seal(ledger, lease)
     if published:
         publish(ledger, lease, "partner")
-    ledger.supersede(lease, "gone", "worker", LONG)
+    ledger.supersede(lease, "gone", "worker", LONG, spec())
     assert (ledger.quota()[0].reserved, ledger.quota()[0].committed) == figures
 
 
@@ -77,7 +77,7 @@ def test_a_superseded_run_is_not_read_a_third_time(ledger: Ledger) -> None:
     lease = ledger.acquire(spec(), "worker", LONG, again="run-a").lease
     assert lease is not None
     seal(ledger, lease)
-    following = ledger.supersede(lease, "gone", "worker", LONG)
+    following = ledger.supersede(lease, "gone", "worker", LONG, spec())
     seal(ledger, following)
     finish(ledger, following)
     assert ledger.acquire(spec(), "worker", LONG, again="run-a").lease is None

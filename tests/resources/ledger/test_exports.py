@@ -6,7 +6,7 @@ import pytest
 
 from resources.ledger import Ledger
 from spec.errors import DeclarationError, LedgerError
-from tests.resources.ledger.windows import LONG, done, leased, seal
+from tests.resources.ledger.windows import LONG, done, leased, seal, spec
 
 
 def test_the_grid_is_kept(ledger: Ledger) -> None:
@@ -40,7 +40,7 @@ def test_one_window_takes_the_rows_without_a_cursor(ledger: Ledger) -> None:
     found = ledger.window("events", "2024-01-01")
     assert (found and found.reached, ledger.nulls_in("events")) == ("planned", "2024-01-02")
     seal(ledger, other)
-    again = ledger.supersede(first, "lost", "worker", LONG)
+    again = ledger.supersede(first, "lost", "worker", LONG, spec())
     seal(ledger, again, takes_nulls=True)
     assert ledger.nulls_in("events") == "2024-01-02"
 

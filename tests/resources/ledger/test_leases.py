@@ -101,7 +101,7 @@ WRITES: dict[str, Callable[[Ledger, Lease], object]] = {
     "close": lambda ledger, lease: ledger.close(lease, "partner", {}),
     "fail": lambda ledger, lease: ledger.fail(lease, "failed", "why"),
     "fail a delivery": lambda ledger, lease: ledger.fail(lease, "unknown", "why", "partner"),
-    "supersede": lambda ledger, lease: ledger.supersede(lease, "why", "worker", LONG),
+    "supersede": lambda ledger, lease: ledger.supersede(lease, "why", "worker", LONG, spec()),
 }
 
 

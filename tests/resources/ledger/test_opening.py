@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
+from assets.plan import nulls_in
 from resources import failpoint
 from resources.ledger import Ledger, schema
 from resources.ledger.engine import masked, parse
@@ -194,28 +195,29 @@ def lower(ledger: Ledger, version: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("partition", "start", "nulls", "found"),
+    ("partition", "every", "start", "nulls", "found"),
     [
-        ("2024-01-01", "2024-01-01", "include", "2024-01-01"),
-        ("2024-01-01-00:00", "2024-01-01", "include", "2024-01-01-00:00"),
-        ("2024-01-01-06:00", "2024-01-01T06:00", "include", "2024-01-01-06:00"),
-        ("2024-01-02", "2024-01-01", "include", None),
-        ("2024-01-01-05:00", "2024-01-01", "include", None),
-        ("2024-01-01", "2024-01-01", "exclude", None),
+        ("2024-01-01", "day", "2024-01-01", "include", True),
+        ("2024-01-01-00:00", "hour", "2024-01-01", "include", True),
+        ("2024-01-01-06:00", {"cron": "0 6 * * *"}, "2024-01-01T05:00", "include", True),
+        ("2024-01-08", "week", "2024-01-03", "include", True),
+        ("2024-01-02", "day", "2024-01-01", "include", False),
+        ("2024-01-01", "day", "2024-01-01", "exclude", False),
     ],
 )
-def test_an_upgrade_finds_who_took_the_rows_without_a_cursor(
-    ledger: Ledger, place: Place, partition: str, start: str, nulls: str, found: str | None
+def test_an_upgrade_knows_who_took_the_rows_without_a_cursor(
+    ledger: Ledger, place: Place, partition: str, every: object, start: str, nulls: str, found: bool
 ) -> None:
-    """The window that its declaration begins with took them; any other window did not."""
-    declaration: dict[str, object] = {"source": {"cursor": {"nulls": nulls}}, "partitions": {"start": start}}
+    """The window that its declaration begins with took them, whatever the grid; any other window did not."""
+    partitions = {"every": every, "start": start}
+    declaration: dict[str, object] = {"source": {"cursor": {"nulls": nulls}}, "partitions": partitions}
     lease = ledger.acquire(replace(spec(partition), declaration=declaration), "worker", LONG).lease
     assert lease is not None
     seal(ledger, lease)
     ledger.acquire(replace(spec("2023-01-01"), declaration=declaration), "worker", LONG)
     lower(ledger, 2)
     with closing(place.open()) as lifted:
-        assert lifted.nulls_in("events") == found
+        assert nulls_in(lifted, "events") == (partition if found else None)
 
 
 def test_a_ledger_belongs_to_one_environment(place: Place) -> None:

@@ -74,7 +74,7 @@ def test_the_older_generations_tell_what_to_remove(ledger: Ledger) -> None:
     assert second is not None
     assert {one.name for one in ledger.older_generations(second)} == {"0.csv", "1.csv"}
     seal(ledger, second, part("partner", 0, sha256="p2"), part("warehouse", 0, sha256="w2"))
-    third = ledger.supersede(second, "gone", "worker", LONG)
+    third = ledger.supersede(second, "gone", "worker", LONG, spec())
     assert {(one.delivery, one.sha256) for one in ledger.older_generations(third)} == {
         ("partner", "aa"),
         ("partner", "p2"),

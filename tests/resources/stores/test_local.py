@@ -51,7 +51,7 @@ def test_what_is_there_is_replaced_only_when_it_is_known(store: Local, part: Pat
     Path(store.path).mkdir()
     (Path(store.path) / "x.csv").write_text("somebody's")
     token = store.stage(part, "x.csv", "g1-f1")
-    with pytest.raises(ConnectorError, match="was not written by this export"):
+    with pytest.raises(ConnectorError, match="was not written by this delivery of the export"):
         store.publish(token, "x.csv", None)
     assert (Path(store.path) / "x.csv").read_text() == "somebody's"
     store.publish(token, "x.csv", sha(b"somebody's"))

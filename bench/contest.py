@@ -92,13 +92,14 @@ def copy(url: str, rest: str, where: str = "true") -> Contender:
 
 
 def outgate(source: Mapping[str, object], form: str, key: str, how: str) -> Contender:
-    """Outgate's `journey`, whole `command`, or `reading` alone, of one window."""
+    """Outgate's way `how`, of one window: `reading`, `journey`, `receipt` (as in project.py), or the whole `command`."""
 
     def run(folder: Path) -> Measured:
         bench = Bench.of(folder, source, (form,))
         if how == "reading":
             return bench.reading(key)
-        got = bench.journey(key) if how == "journey" else bench.command("run", EXPORT, "--partition", key)
+        ways = {"journey": bench.journey, "receipt": bench.receipt}
+        got = ways[how](key) if how in ways else bench.command("run", EXPORT, "--partition", key)
         ledger, _ = bench.home.open()
         record = ledger.window(EXPORT, key)
         ledger.close()

@@ -6,12 +6,14 @@ Its quickest settings for one table: no normalised names, a filesystem destinati
 
 import os
 import sys
+from datetime import datetime
 from typing import Any
 
 
 def main() -> None:
     """Extract, normalize, load; raises when a job failed."""
-    url, folder, form, backend, *window = sys.argv[1:]
+    url, folder, form, backend, *edges = sys.argv[1:]
+    window = [datetime.fromisoformat(edge) for edge in edges]
     os.environ |= {
         "RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL",
         "DESTINATION__FILESYSTEM__BUCKET_URL": f"file://{folder}/out", "DATA_WRITER__DISABLE_COMPRESSION": "false",

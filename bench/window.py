@@ -32,7 +32,7 @@ def main() -> int:
 def _contenders(url: str, day: int, without: set[str]) -> dict[str, Contender]:
     low, high = (f"{key(number)} 00:00:00Z" for number in (day, day + 1))
     made = {LIMIT: copy(url, "| pigz -1 -p 2 > rows.csv.gz", f"updated_at >= '{low}' AND updated_at < '{high}'")}
-    for name, how in (("journey", "journey"), ("outgate run", "command")):
+    for name, how in (("journey, window to receipt", "receipt"), ("outgate run", "command")):
         for form in ("csv.gz", "parquet"):
             made[f"{name}, {form}"] = outgate(postgres(url), form, key(day), how)
     return made | peers.contenders(url, without, low, high)

@@ -92,7 +92,7 @@ def copy(url: str, rest: str, where: str = "true") -> Contender:
 
 
 def outgate(source: Mapping[str, object], form: str, key: str, how: str) -> Contender:
-    """Outgate's way `how`, of one window: `reading`, `journey`, `receipt` (as in project.py), or the whole `command`."""
+    """Outgate's way `how`, of one window: `reading`, `journey`, `receipt` (see project.py), or the whole `command`."""
 
     def run(folder: Path) -> Measured:
         bench = Bench.of(folder, source, (form,))

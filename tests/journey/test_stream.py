@@ -135,7 +135,7 @@ def test_a_value_refused_in_the_last_batch(trial: Trial, source: Session) -> Non
     """What no type can carry is refused by name though all rows before it are in the part already; nothing is sealed."""
     source.execute(BIG)
     source.execute("UPDATE rows SET odd = 'infinity' WHERE n = 80000")
-    trial.declare(PLAIN, formats=["csv"])
+    trial.declare({"sql": "SELECT * FROM rows ORDER BY n", "cursor": CURSOR}, formats=["csv"])
     with points() as passed:
         (outcome,) = trial.run(DAY)
     assert (outcome.state, outcome.exit_code, trial.files("csv")) == ("failed", 1, [])

@@ -9,8 +9,13 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from tests.journey.trial import PASSWORD_VARIABLE, Trial, postgres
+from tests.journey.trial import Trial
+from tests.journey.trial import postgres as declared
+from tests.resources.databases.conftest import duck, lite, mysql, postgres
+from tests.resources.databases.subjects import PASSWORD_VARIABLE
 from tests.servers.postgres import PASSWORD
+
+__all__ = ["duck", "lite", "mysql", "postgres"]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,4 +36,4 @@ def source(postgres_url: str) -> Iterator[psycopg.Connection[TupleRow]]:
 @pytest.fixture
 def trial(tmp_path: Path, postgres_url: str) -> Trial:
     """A project whose source is the fresh database."""
-    return Trial.of(tmp_path, postgres(postgres_url))
+    return Trial.of(tmp_path, declared(postgres_url))

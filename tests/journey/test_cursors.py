@@ -1,6 +1,6 @@
 """Time cursors of every kind: without a value, without a zone, without a time of day, and of types that are none.
 
-Cursors by id are in test_ids.py.
+Cursors by id are in test_ids.py; what is asked of every database is in test_rows.py.
 """
 
 from __future__ import annotations
@@ -34,31 +34,6 @@ def declare(trial: Trial, *, partitions: dict[str, Any] | None = None, **cursor:
     """Declare the export by time with some settings of its cursor."""
     source = {"table": "rows", "cursor": {"by": "time", "column": "at", "stamped_by": "database"} | cursor}
     trial.declare(source, partitions=partitions)
-
-
-def test_rows_without_a_cursor_are_an_error(trial: Trial, source: Session) -> None:
-    """Unless the declaration says otherwise rows without a cursor stop the window, with their number and the ways
-    out.
-    """
-    source.execute(STAMPED)
-    declare(trial)
-    (outcome,) = trial.run(DAYS[0])
-    assert (outcome.exit_code, outcome.state, trial.files("parquet")) == (1, "failed", [])
-    for words in ("3 rows", "'at'", "nulls: exclude", "nulls: include", "rows.yaml:"):
-        assert words in outcome.detail
-
-
-@pytest.mark.parametrize("together", [True, False])
-@pytest.mark.parametrize(("nulls", "first"), [("exclude", [1, 2, 3]), ("include", [0, 1, 2, 3, 4, 8])])
-def test_rows_without_a_cursor_are_left_out_or_come_once(
-    trial: Trial, source: Session, nulls: str, first: list[int], together: bool
-) -> None:
-    """They are in no window or in the first, whether the windows are read together or one by one."""
-    source.execute(STAMPED)
-    declare(trial, nulls=nulls)
-    for keys in [DAYS] if together else [(key,) for key in DAYS]:
-        assert all(outcome.good for outcome in trial.run(*keys))
-    assert [trial.column(key=key) for key in DAYS] == [first, [5, 6, 7], [9, 10, 11]]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -117,21 +92,15 @@ def stop_at(trial: Trial, point: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("night", ["2024-03-30", "2024-10-26"])
-@pytest.mark.parametrize(
-    ("every", "zone"), [("day", "Europe/Paris"), ("day", "UTC"), ("day", "America/New_York"), ("hour", "Europe/Paris")]
-)
-def test_local_times_across_a_change_of_clocks(
-    trial: Trial, source: Session, night: str, every: str, zone: str
-) -> None:
-    """Local times of Paris, skipped and repeated ones too, are each in exactly one window of any grid."""
+@pytest.mark.parametrize("zone", ["Europe/Paris", "UTC", "America/New_York"])
+def test_local_times_across_a_change_of_clocks(trial: Trial, source: Session, night: str, zone: str) -> None:
+    """Local times of Paris, skipped and repeated ones too, are each in exactly one day of any zone."""
     evening = datetime.fromisoformat(night) + timedelta(hours=22)
     morning = evening + timedelta(hours=8)
     source.execute(LOCAL.format(first=evening, last=morning).encode())
-    start = evening if every == "hour" else evening - timedelta(days=1)
-    partitions = {"every": every, "start": start.isoformat(timespec="minutes"), "timezone": zone}
+    partitions = {"every": "day", "start": f"{evening - timedelta(days=1):%Y-%m-%d}", "timezone": zone}
     declare(trial, partitions=partitions, timezone="Europe/Paris")
-    end = morning if every == "hour" else morning + timedelta(days=2)
-    keys = trial.plan().grid.keys(end.replace(tzinfo=UTC))
+    keys = trial.plan().grid.keys(morning.replace(tzinfo=UTC) + timedelta(days=2))
     assert all(outcome.good for outcome in trial.run(*keys))
     assert trial.column() == [number for (number,) in source.execute("SELECT id FROM rows ORDER BY id")]
 
@@ -166,15 +135,3 @@ def test_cursors_that_are_none(
     assert (outcome.exit_code, outcome.state) == (2, "failed")
     assert words in outcome.detail
     assert "rows.yaml:" in outcome.detail
-
-
-@pytest.mark.parametrize("digits", [0, 3, 6])
-def test_no_row_falls_between_two_windows(trial: Trial, source: Session, digits: int) -> None:
-    """Around the border of two windows, a row for each unit of the column's precision is in one of them."""
-    source.execute(
-        f"CREATE TABLE rows AS SELECT i AS id, ('2024-01-02Z'::timestamptz + i * interval '1 s' / 10^{digits})"
-        f"::timestamptz({digits}) AS at FROM generate_series(-3, 3) AS r(i)".encode()
-    )
-    declare(trial)
-    assert all(outcome.good for outcome in trial.run(*DAYS[:2]))
-    assert [trial.column(key=key) for key in DAYS[:2]] == [[-3, -2, -1], [0, 1, 2, 3]]

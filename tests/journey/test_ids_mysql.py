@@ -53,20 +53,6 @@ def test_the_gate(rows: Trial, source: Connection) -> None:
     assert [word(rows, key) for key in DAYS[:2]] == ["gate", "gate"]
 
 
-def test_an_id_taken_before_and_committed_after(
-    rows: Trial, source: Connection, mariadb_server: MariaDBServer, mariadb_name: str
-) -> None:
-    """An id that an open transaction has taken, and commits while we wait, is in the range though a higher one was."""
-    with mariadb_server.connect(mariadb_name, autocommit=False) as session:
-        session.query(ONE_MORE)
-        late = session.insert_id()
-        source.query(ONE_MORE)
-        told = Meanwhile(session.commit)
-        assert late in deliver(rows, DAYS[0], reporter=told)
-    assert any(f"connection {session.thread_id()} " in text for text in told.said)
-    assert word(rows, DAYS[0]) == "gate"
-
-
 def test_an_id_that_loses_its_session(
     rows: Trial, source: Connection, mariadb_server: MariaDBServer, mariadb_name: str
 ) -> None:

@@ -24,7 +24,8 @@ from tests.journey.test_late_commits import (
     Aftermath,
     test_nothing_is_lost_and_nothing_doubled,
 )
-from tests.journey.trial import PASSWORD_VARIABLE, Trial
+from tests.journey.trial import Trial
+from tests.resources.databases.subjects import PASSWORD_VARIABLE
 from tests.servers.mariadb import OWNER, MariaDBServer
 
 __all__ = ["test_nothing_is_lost_and_nothing_doubled"]

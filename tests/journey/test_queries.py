@@ -99,15 +99,6 @@ def test_a_limit_is_refused(rows: Trial, end: str) -> None:
     assert "`batch_rows`" in outcome.detail
 
 
-@pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.parametrize("by", [(BY_TIME | {"key": "id"}, [[0, 1, 2], [3, 4, 5]]), (BY_ID, [[*range(9)], []])])
-def test_packs(rows: Trial, by: tuple[dict[str, str], list[list[int]]], size: int) -> None:
-    """Packs of any size deliver what one reading does, by time and by id."""
-    cursor, expected = by
-    rows.declare({"table": "rows", "cursor": cursor, "batch_rows": size})
-    assert deliver(rows) == expected
-
-
 def test_sql_in_a_file(rows: Trial) -> None:
     """The query may stand in a file beside the declaration, and nowhere else."""
     (rows.folder / "pipelines" / "own.sql").write_text(JOINED)

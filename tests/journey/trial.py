@@ -22,9 +22,9 @@ from assets.plan import Plan
 from pipelines.home import Home
 from pipelines.project import Project
 from resources.ledger import Ledger, Window
+from tests.resources.databases.subjects import PASSWORD_VARIABLE
 
 EXPORT = "rows"
-PASSWORD_VARIABLE = "OUTGATE_TEST_JOURNEY_PASSWORD"
 DAYS = {"every": "day", "start": "2024-01-01"}
 FORMATS: dict[str, dict[str, Any]] = {
     "csv": {"type": "csv", "delimiter": ";", "newline": "crlf"},

@@ -31,6 +31,8 @@ SESSION = {
     # How long the server waits for us while rows are written down, and between two questions.
     "net_write_timeout": "7200",
     "wait_timeout": "28800",
+    # Seconds; the server would wait a day for an ALTER TABLE.
+    "lock_wait_timeout": "60",
 }
 READ_ONLY = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 KEEPALIVES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}

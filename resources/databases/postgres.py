@@ -41,6 +41,7 @@ SESSION = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
     "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "60s",
 }
 EXPECTED = ("transaction_isolation", "repeatable read"), ("transaction_read_only", "on"), ("TimeZone", "UTC")
 

@@ -15,13 +15,20 @@ from spec.errors import ConnectorError
 RETRIABLE = ("08", "40", "53", "55P03", "57", "58", "72", "25P03", "25P04")
 """SQLSTATE classes that pass: lost connections, serialization, resources, locks, shutdowns, time-outs."""
 
+GONE = "the connection was lost: a run of the UI tries again by itself"
 STATES = {
+    "08": GONE,
     "22021": "mend that text in the source, or leave its rows out with a filter",
+    "40P01": "the server chose this session to end a deadlock",
     "42501": "a privilege is missing: GRANT SELECT on the table and USAGE on its schema to the connector's user",
     "42P01": "check the table's name and the connector's `schema`",
     "3F000": "check the connector's `schema`",
     "42703": "check the column's name against the table",
+    "55P03": "somebody else has the table locked",
     "57014": "the server ended the statement: see the connector's `statement_timeout`",
+    "57P01": "the connection was ended by an administrator or a shutdown: a run of the UI tries again by itself",
+    "57P02": "the server ended all connections after a crash: a run of the UI tries again by itself",
+    "57P03": "the server is starting up or shutting down: a run of the UI tries again by itself",
     "28": "check `user` and what `password` refers to",
     "3D000": "check `database`",
 }
@@ -30,6 +37,7 @@ WORDS: tuple[tuple[str, bool, str], ...] = (
     (r"could not translate host|failed to resolve host", True, "the host's name does not resolve: check `host`"),
     (r"connection refused", True, "nothing listens there: check `host` and `port`, and that the server is up"),
     (r"timeout expired|timed out", True, "no answer in time: check `host`, a firewall, and `connect_timeout`"),
+    (r"unexpected eof|closed unexpectedly|closed the connection|connection reset|SSL SYSCALL", True, GONE),
     (r"certificate|does not support SSL", False, "TLS was not accepted: check `sslmode` and `sslrootcert`"),
     (r"authentication failed|no password supplied", False, STATES["28"]),
     (

@@ -111,6 +111,8 @@ def _serve(programs: Path, home: Path) -> Iterator[PostgresServer]:
 def _prepared(programs: Path, home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     data, secret = home / "data", home / "password"
+    if data.exists():
+        return data
     secret.write_text(PASSWORD)
     if os.geteuid() == 0:
         for path in (home, secret):

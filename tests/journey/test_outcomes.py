@@ -173,7 +173,7 @@ def postgres_in(folder: Path) -> Iterator[Subject]:
 @contextmanager
 def mariadb_in(folder: Path) -> Iterator[Subject]:
     """A MariaDB likewise."""
-    with running_mariadb(folder) as server:
+    with running_mariadb(folder, "--innodb-flush-log-at-trx-commit=1") as server:  # it is ended by a kill
         server.execute("CREATE DATABASE IF NOT EXISTS test_restarted")
         yield MySQLSubject(server, "test_restarted")
 

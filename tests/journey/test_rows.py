@@ -5,9 +5,10 @@ What one database can do alone is in its own tests; which windows a grid has in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
@@ -17,8 +18,8 @@ from tests.journey.test_ids import Meanwhile
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 PARIS = "Europe/Paris"
-NIGHTS = [datetime(2024, 3, 31, 1), datetime(2024, 10, 27, 1)]  # noqa: DTZ001
-"""The hour before clocks change there."""
+NIGHTS = [datetime(2024, 3, 30, 22), datetime(2024, 10, 26, 22)]  # noqa: DTZ001
+"""Clocks change there at 01:00 UTC."""
 BY_TIME = {"by": "time", "column": "at", "key": "id", "timezone": "UTC"}
 BY_ID = {"by": "id", "column": "id", "lag": "0s"}
 COLUMNS = {"id": "integer", "at": "moment"}
@@ -79,30 +80,46 @@ def test_rows_without_a_cursor(source: Source) -> None:
 
 @pytest.mark.parametrize("night", NIGHTS)
 def test_local_times_of_a_change_of_clocks(source: Source, night: datetime) -> None:
-    """Local times of Paris, those too that the night skips or repeats, are each in one window, and in their order."""
-    source.make(COLUMNS, enumerate(night + step * timedelta(minutes=10) for step in range(18)))
-    source.declare(cursor=BY_TIME | {"timezone": PARIS}, partitions=hours(night))
-    found = source.deliver(*source.trial.plan().grid.keys(night.replace(tzinfo=UTC) + timedelta(hours=2)))
-    assert list(chain.from_iterable(found)) == list(range(18))
+    """A local time of Paris is in the window of the last instant at which its clock had reached it and no later time:
+    repeated ones in that of the second pass, skipped ones in that of the change, also where windows begin amid these.
+    """
+    first, step = night.replace(tzinfo=UTC), timedelta(minutes=10)
+    shown = {each: each.astimezone(ZoneInfo(PARIS)).replace(tzinfo=None) for each in times(first, step, 48)}
+    stamps = dict(enumerate(times(night + timedelta(hours=2), step, 36)))
+    last = {number: max(each for each, wall in shown.items() if wall <= at) for number, at in stamps.items()}
+    source.make(COLUMNS, stamps.items())
+    source.declare(cursor=BY_TIME | {"timezone": PARIS}, partitions=hours(night + timedelta(hours=6), "Asia/Kolkata"))
+    check(source, last, first + timedelta(hours=6))
 
 
 @pytest.mark.parametrize("night", NIGHTS)
 def test_instants_of_a_change_of_clocks(source: Source, night: datetime) -> None:
     """Instants are in the window that holds them, both passes of a repeated hour in windows of their own."""
-    first = night.replace(tzinfo=UTC) - timedelta(hours=2)
-    moments = dict(enumerate(first + step * timedelta(minutes=10) for step in range(24)))
+    first = night.replace(tzinfo=UTC)
+    moments = dict(enumerate(times(first, timedelta(minutes=10), 36)))
     source.make({"id": "integer", "at": "instant"}, moments.items())
-    source.declare(cursor={"by": "time", "column": "at"}, partitions=hours(night))
+    source.declare(cursor={"by": "time", "column": "at"}, partitions=hours(night + timedelta(hours=3), PARIS))
+    check(source, moments, first + timedelta(hours=5))
+
+
+def times(first: datetime, step: timedelta, count: int) -> list[datetime]:
+    """The first of them and those after it."""
+    return [first + number * step for number in range(count)]
+
+
+def hours(first: datetime, zone: str) -> dict[str, str]:
+    """The hours of a zone from a local time of it on."""
+    return {"every": "hour", "start": first.isoformat(timespec="minutes"), "timezone": zone}
+
+
+def check(source: Source, moments: Mapping[int, datetime], until: datetime) -> None:
+    """Deliver the windows that end by an instant: each has the ids whose moments it holds, and there are some."""
     grid = source.trial.plan().grid
-    keys = grid.keys(first + timedelta(hours=4))
-    held = [[number for number, at in moments.items() if each.lo <= at < each.hi] for each in map(grid.window, keys)]
-    assert min(map(len, held)) == 6
-    assert source.deliver(*keys) == held
-
-
-def hours(first: datetime) -> dict[str, str]:
-    """The hours of Paris from a local time on."""
-    return {"every": "hour", "start": first.isoformat(timespec="minutes"), "timezone": PARIS}
+    windows = [grid.window(key) for key in grid.keys(until)]
+    held = [[number for number, at in moments.items() if each.lo <= at < each.hi] for each in windows]
+    assert len(windows) >= 3
+    assert sum(map(len, held)) >= 18
+    assert source.deliver(*(each.key for each in windows)) == held
 
 
 def test_digits_of_a_second(source: Source) -> None:

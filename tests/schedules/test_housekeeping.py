@@ -24,7 +24,7 @@ from pipelines.home import Home
 from pipelines.project import Project
 from pipelines.runs import instance_of
 def hook(name):
-    if name == "extract.written":
+    if name == "journey.leased":
         os.kill(os.getpid(), signal.SIGKILL)
 install(hook)
 project = Project.find()

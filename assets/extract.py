@@ -161,7 +161,9 @@ def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
 
 def _batches(snapshot: Snapshot, query: Query, plan: Plan) -> Iterator[pa.RecordBatch]:
     size = plan.export.source.batch_rows
-    return snapshot.read(query) if size is None else packs(snapshot, query, key_columns(plan), size)
+    if size is None:
+        return snapshot.read(query)
+    return packs(snapshot, query, key_columns(plan), size, dialect=plan.database.dialect)
 
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:

@@ -15,17 +15,23 @@ from sqlglot import exp
 from resources.databases.base import Column, Query, Snapshot
 from spec.errors import RowsRefused
 
+COMPARES_ROWS = frozenset({"postgres"})
+"""Dialects that find `(a, b) > (x, y)` in an index. The others cannot, or find it slower than what is written out."""
 
-def packs(snapshot: Snapshot, query: Query, by: tuple[Column, ...], size: int) -> Iterator[pa.RecordBatch]:
-    """The batches of all packs. `by` are columns of the query that tell every row apart.
+
+def packs(
+    snapshot: Snapshot, query: Query, by: tuple[Column, ...], size: int, *, dialect: str
+) -> Iterator[pa.RecordBatch]:
+    """The batches of all packs. `by` are columns of the query that tell every row apart; `dialect` is the database's.
 
     Raises RowsRefused at the end where they did not: a NULL or a second row of the same key would have been left out.
     """
     names = tuple(column.name for column in by)
+    beyond = _row_after if dialect in COMPARES_ROWS else _after
     last: list[exp.Expr] = []
     total = 0
     while True:
-        after = (_after(names, last),) if last else ()
+        after = (beyond(names, last),) if last else ()
         rows, batch = 0, None
         for batch in snapshot.read(replace(query, where=(*query.where, *after), order=names, limit=size)):
             rows += batch.num_rows
@@ -44,8 +50,14 @@ def packs(snapshot: Snapshot, query: Query, by: tuple[Column, ...], size: int) -
         )
 
 
+def _row_after(names: tuple[str, ...], last: list[exp.Expr]) -> exp.Expr:
+    """`(a, b) > (x, y)`."""
+    columns = [exp.column(name, quoted=True) for name in names]
+    return exp.GT(this=exp.Tuple(expressions=columns), expression=exp.Tuple(expressions=last))
+
+
 def _after(names: tuple[str, ...], last: list[exp.Expr]) -> exp.Expr:
-    """`(a, b) > (x, y)`, written out: not every database compares rows, or uses an index for it."""
+    """The same, written out."""
     column, value = exp.column(names[0], quoted=True), last[0]
     beyond: exp.Expr = exp.GT(this=column, expression=value)
     if len(names) == 1:

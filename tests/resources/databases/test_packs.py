@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+import pyarrow as pa
 import pytest
 
 from assets.packs import packs
-from resources.databases.base import Column
+from resources.databases.base import Column, Query
+from resources.databases.postgres import PostgresSnapshot
 from spec.errors import RowsRefused
 from tests.resources.databases.reading import column, query
-from tests.resources.databases.subjects import Subject
+from tests.resources.databases.subjects import PostgresSubject, Subject
 
 STAMPS: dict[str, tuple[Any, ...]] = {
     "integer": (1, 2, 2**53 + 1),
@@ -30,7 +34,9 @@ def read(subject: Subject, by: tuple[str, ...], size: int, *where: Any) -> list[
     asked = query(subject.database, "ties", *where)
     chosen: dict[str, Column] = {each.name: each for each in asked.columns}
     with subject.database.snapshot() as snapshot:
-        batches = list(packs(snapshot, asked, tuple(chosen[name] for name in by), size))
+        batches = list(
+            packs(snapshot, asked, tuple(chosen[name] for name in by), size, dialect=subject.database.dialect)
+        )
     assert all(batch.num_rows <= size for batch in batches)
     return [number for batch in batches for number in batch.column("id").to_pylist()]
 
@@ -69,3 +75,23 @@ def test_a_key_that_is_none(subject: Subject, statement: str) -> None:
     with pytest.raises(RowsRefused, match="do not tell all rows apart"):
         read(subject, ("stamp", "id"), 1)
     assert len(read(subject, ("stamp", "id"), 1000)) == ROWS + ("INSERT" in statement)
+
+
+def test_a_pack_begins_at_its_place_in_the_index(postgres: PostgresSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL looks the last row up in the index, and does not read the group of ties before it once more."""
+    fill(postgres, "integer")
+    postgres.run("CREATE UNIQUE INDEX ties_both ON ties (stamp, id)")
+    asked: list[str] = []
+    original = PostgresSnapshot.read
+
+    def told(snapshot: PostgresSnapshot, query: Query) -> Iterator[pa.RecordBatch]:
+        asked.append(query.select().sql("postgres"))
+        return original(snapshot, query)
+
+    monkeypatch.setattr(PostgresSnapshot, "read", told)
+    assert len(read(postgres, ("stamp", "id"), 5)) == ROWS
+    with psycopg.connect(postgres.url) as session:
+        session.execute("SET enable_seqscan = off")
+        plans = [str(session.execute(f"EXPLAIN {text}".encode()).fetchall()) for text in asked]
+    assert len(plans) == 5
+    assert all("Index Cond: (ROW(stamp, id) > ROW(" in plan for plan in plans[1:])

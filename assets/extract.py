@@ -1,4 +1,4 @@
-"""Extract: the rows of one or more windows, in one snapshot of the source, as checked batches or as Parquet.
+"""Extract: the rows of one or more windows, in one snapshot of the source, as checked batches.
 
 A chunk of neighbouring windows may share one reading; each window is cut out of it later by the same bounds that the
 source was asked with. Which windows are read together is the journey's decision; shaping is transform's.
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from sqlglot import exp
 
 from assets.bounds import before, between_ids, bound, inside
@@ -39,7 +38,6 @@ SPELLED: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
     (r"uuid|uniqueidentifier", pc.utf8_lower),
 )
 """Types of the same value in several spellings, and what makes one of them: padding and capitals that are no data."""
-EXTRACT = "extract.parquet"
 Progress = Callable[[int, int], None]
 """Told rows and bytes of each batch."""
 
@@ -69,20 +67,6 @@ class Reading:
     def fingerprint(self) -> str:
         """The columns and their declared types as JSON, to notice a source that changed."""
         return json.dumps({column.name: column.declared for column in self.columns}, sort_keys=True)
-
-
-def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Path, progress: Progress) -> Reading:
-    """Read `span` (one window, or several neighbours) into `folder`. Raises RowsRefused and ConnectorError."""
-    path, rows = folder / EXTRACT, 0
-    schema = arrow_schema(plan.relation.columns)
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-        for batch in checked(plan, span, ids):
-            writer.write_batch(batch)
-            reach("extract.batch")
-            rows += batch.num_rows
-            progress(batch.num_rows, batch.nbytes)
-    reach("extract.written")
-    return Reading(path, plan.relation.columns, horizon, rows)
 
 
 def checked(plan: Plan, span: Window, ids: Ids | None) -> Generator[pa.RecordBatch]:

@@ -15,11 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.extract import Ids, Reading, read, refuse_changes
+from assets.extract import Ids, Reading, refuse_changes
 from assets.horizon import Horizon, look, settle_ids, wait_for
 from assets.outcome import Reporter
 from assets.plan import Plan, nulls_in
-from assets.stream import Asked, begin, detour
+from assets.stream import Asked, begin, detour, read
 from assets.transform import engine
 from assets.windows import Grid, Window
 from resources.failpoint import reach

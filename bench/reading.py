@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from assets.extract import read
 from assets.horizon import look
+from assets.stream import read
 from bench.project import EXPORT, Bench
 from pipelines.project import Project
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from assets.extract import query_of, read
+from assets.extract import query_of
 from assets.horizon import look
 from assets.outcome import masked_preview
 from assets.plan import Plan, grid_of, nulls_in
+from assets.stream import read
 from assets.transform import engine, shape, write
 from assets.windows import Window
 from pipelines.choice import chosen_keys, newest_key

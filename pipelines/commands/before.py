@@ -131,7 +131,7 @@ def plan_command(export: str, first: str | None, last: str | None, *, as_json: b
         as_json=False,
     )
     click.echo(
-        f"{len(windows)} windows, {len(todo)} to do in {chunks} runs; "
+        f"{len(windows)} window{'s' * (len(windows) != 1)}, {len(todo)} to do in {chunks} run{'s' * (chunks != 1)}; "
         f"{rows if rows is not None else 'unknown'} rows at the source now"
     )
     click.echo(sql)

@@ -40,7 +40,7 @@ def test_a_first_export_from_nothing(tmp_path: Path) -> None:
     assert "buyer_email" in preview.stdout
     assert "Ann" not in preview.stdout
     plan = small.process("plan", "sales", "--from", day(0), "--to", day(9))
-    assert f"10 windows, 10 to do in 1 runs; {10 * ROWS_A_DAY} rows at the source now" in plan.stdout
+    assert f"10 windows, 10 to do in 1 run; {10 * ROWS_A_DAY} rows at the source now" in plan.stdout
     assert not (tmp_path / "out").exists()
     run = small.process("run", "sales", "--partition", day(1))
     assert run.returncode == 0

@@ -147,12 +147,12 @@ class Loading:
         names = {artifact.name for artifact in delivery.artifacts}
         for old in self.ledger.older_generations(self.lease):
             if old.delivery == delivery.name and old.name not in names:
+                self.store.sweep(old.name, frozenset(), self._fence)
                 there = self.store.stat(old.name)
                 if there and _same(there, old):
                     reach("load.surplus_found")
                     self.store.remove(old.name, old.sha256, self._fence, lambda: self.ledger.check(self.lease))
                     reach("load.surplus_removed")
-                self.store.sweep(old.name, frozenset(), self._fence)
 
     def _receipt(self, delivery: Delivery) -> dict[str, object]:
         parts = [artifact for artifact in ordered(delivery.artifacts) if artifact.kind == "part"]

@@ -63,7 +63,8 @@ class Store(Connector):
     def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
         """Remove the staged objects of that name that `fence` or an older one left, but for those in `keep`.
 
-        Returns the tokens removed. What a newer fence staged stays: a late worker must not take it away.
+        Returns the tokens removed. What a newer fence staged stays: a late worker must not take it away. What such a
+        worker hid in `remove` and left so is visible again, unless something else has its name.
         """
 
     @abstractmethod

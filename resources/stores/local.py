@@ -24,13 +24,15 @@ ADVICE = {
 
 
 class Local(Store):
-    """Files below `path`. A staged file is `.{name}.{fence}.part` in the folder of its final name, invisible to `*`."""
+    """Files below `path`, in whose folders these names are invisible to `*`: `.{name}.{fence}.part` is staged,
+    `.{name}.{fence}.gone` was published and is about to be removed.
+    """
 
     type: Literal["local"] = "local"
     path: str
 
     def stage(self, source: Path, name: str, fence: str) -> str:
-        """Copy, fsync, and compare the size."""
+        """Copy and fsync, the file and then its name."""
         final = self._file(name)
         staged = final.with_name(f".{final.name}.{fence}.part")
         with _refusals(f"writing {name!r}"):
@@ -83,20 +85,28 @@ class Local(Store):
             return Stat(file.stat().st_size, hashlib.file_digest(reader, "sha256").hexdigest())
 
     def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
-        """Remove the `.part` files of a name that this worker or an older one left."""
+        """Remove the `.part` files of a name that this worker or an older one left, and put back what they hid."""
         final = self._file(name)
-        found = [path for path in final.parent.glob(f".{_escaped(final.name)}.g*.part") if path.is_file()]
-        tokens = {str(path.relative_to(self._root)): path for path in found}
-        gone = [token for token in tokens if token not in keep and age(_fence(token)) <= age(fence)]
+        for path in self._left(final, "gone", fence):
+            self._put_back(path, final)
+            reach("local.put_back")
+        staged = {str(path.relative_to(self._root)): path for path in self._left(final, "part", fence)}
+        gone = [token for token in staged if token not in keep]
         for token in gone:
-            tokens[token].unlink(missing_ok=True)
+            staged[token].unlink(missing_ok=True)
             reach("local.swept")
         return gone
+
+    @staticmethod
+    def _left(final: Path, kind: str, fence: str) -> list[Path]:
+        found = final.parent.glob(f".{_escaped(final.name)}.g*.{kind}")
+        return [path for path in found if path.is_file() and age(path.stem.rpartition(".")[2]) <= age(fence)]
 
     def remove(self, name: str, sha256: str, fence: str, confirm: Callable[[], None]) -> None:
         """Rename it to a hidden name, look again, and only then unlink."""
         final = self._file(name)
-        hidden = final.with_name(f".{final.name}.{fence}.part")
+        hidden = final.with_name(f".{final.name}.{fence}.gone")
+        confirm()
         reach("local.remove.begins")
         with _refusals(f"removing {name!r}"):
             try:
@@ -117,9 +127,13 @@ class Local(Store):
 
     @staticmethod
     def _put_back(hidden: Path, final: Path) -> None:
-        with suppress(FileExistsError, FileNotFoundError):
-            os.link(hidden, final)
-        hidden.unlink(missing_ok=True)
+        """Where its name is taken, what has the name came after it."""
+        with suppress(FileNotFoundError):
+            try:
+                rename_new(hidden, final)
+            except FileExistsError:
+                hidden.unlink(missing_ok=True)
+        fsync_folder(final.parent)
 
     def open(self, name: str) -> BinaryIO:
         """Open for reading."""
@@ -161,10 +175,6 @@ class Local(Store):
         reach("local.folder.made")
         for each in missing:
             fsync_folder(each.parent)
-
-
-def _fence(token: str) -> str:
-    return token.removesuffix(".part").rpartition(".")[2]
 
 
 def _escaped(name: str) -> str:

@@ -140,5 +140,5 @@ def _check_strangers(root: Path, course: Course, verdict: Verdict) -> None:
     for path in sorted(path for path in (root / "out").rglob("*") if path.is_file()):
         name = path.relative_to(root / "out").as_posix()
         mine = any(name.startswith((f"partner/{e}/{k}/", f"lake/{e}/{k}.ndjson")) for e, k in course.windows)
-        if not mine or path.suffix == ".part":
+        if not mine or path.suffix in {".part", ".gone"}:
             verdict.problems.append(f"{name} was left behind")

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.crash.campaign import stages
+from tests.crash.durable import order
 from tests.crash.harness import Stage
 from tests.crash.work import ONE
 
@@ -65,16 +66,25 @@ class Faults:
 
 def calls(stage: Stage, folder: Path) -> list[tuple[str, int]]:
     """Every call of a whole run that writes into the place, by its name and number among the main thread's."""
+    return list(_writing(trace(stage, folder), str(stage.place.root)))
+
+
+Called = tuple[str, str, str]
+"""Thread, call, and its arguments with the paths of open files."""
+
+
+def trace(stage: Stage, folder: Path) -> list[Called]:
+    """The writing calls of a whole run, in their order."""
     log = folder / "strace.log"
     _begin(stage)
     ended = _run(stage, *STRACE, QUICKLY, "-y", "-o", str(log), "-e", f"trace={','.join(WRITES)}")
     assert ended.returncode == 0, f"a run under strace fails by itself: {ended.stderr}"
-    return list(_writing(log.read_text(errors="replace"), str(stage.place.root)))
+    lines = log.read_text(errors="replace").splitlines()
+    return [(found[1], found[2], found[3]) for found in map(LINE.match, lines) if found]
 
 
-def _writing(log: str, root: str) -> Iterator[tuple[str, int]]:
+def _writing(found: list[Called], root: str) -> Iterator[tuple[str, int]]:
     counts: Counter[str] = Counter()
-    found = [match.groups() for match in map(LINE.match, log.splitlines()) if match]
     for thread, call, arguments in found:
         if thread != found[0][0]:
             continue
@@ -129,10 +139,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=-1, help="how many kills, -1 for all")
+    parser.add_argument(
+        "--order", action="store_true", help="only: what is on the disk before what, as durable.py says it"
+    )
     parser.add_argument("--errors", type=int, default=-1, help="how many failing calls, -1 for all")
     asked, counts = parser.parse_args(), Faults()
     assert shutil.which("strace"), "strace is not installed"
     with stages(asked.seed, 1) as (stage,):
+        if asked.order:
+            print(json.dumps(order(trace(stage, stage.place.root.parent), stage.place.root)))  # noqa: T201
+            return
         found = faults(calls(stage, stage.place.root.parent))
         random.Random(asked.seed).shuffle(found)
         kills = [fault for fault in found if not fault.fails]

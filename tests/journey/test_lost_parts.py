@@ -80,6 +80,28 @@ def test_a_window_whose_parts_are_gone_is_read_again(tmp_path: Path) -> None:
     assert (2, "released") in events
 
 
+def test_a_part_that_was_altered_is_not_delivered(tmp_path: Path) -> None:
+    """Other bytes of the same size are no longer what was sealed: the window is read again, and they are never seen."""
+    small = made(tmp_path)
+
+    def alter(name: str) -> None:
+        if name == "journey.sealed":
+            failpoint.install(None)
+            [part] = [path for path in (small.root / ".outgate/spool/sealed").rglob("*") if path.is_file()]
+            data = part.read_bytes()
+            part.chmod(0o600)
+            part.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+
+    failpoint.install(alter)
+    journey = small.journey()
+    [outcome] = journey.run([day(0)])
+    assert outcome.good, outcome.detail
+    assert [one.generation for one in journey.ledger.history("sales", day(0))] == [1, 2]
+    other = made(tmp_path / "other")
+    assert [each.good for each in other.journey().run([day(0)])] == [True]
+    assert small.rows(day(0)) == other.rows(day(0))
+
+
 def test_a_failure_of_the_second_reading_is_written_down(tmp_path: Path) -> None:
     """At the new generation, which anybody may take up at once."""
     small = made(tmp_path)

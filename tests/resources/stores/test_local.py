@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from resources import failpoint
 from resources.stores.local import Local
 from spec.errors import ConnectorError, LeaseLost
 
@@ -33,6 +36,12 @@ def visible(store: Local) -> list[str]:
 def sha(data: bytes) -> str:
     """A hash as the ledger keeps it."""
     return hashlib.sha256(data).hexdigest()
+
+
+def overtaken(store: Local, seen: list[str]) -> None:
+    """A worker notices that it was overtaken, when a partner would see these files."""
+    if visible(store) == seen:
+        raise LeaseLost("somebody else has the window")
 
 
 def test_a_staged_file_is_not_seen_until_it_is_published(store: Local, part: Path) -> None:
@@ -71,12 +80,10 @@ def test_a_late_worker_removes_nothing(store: Local, part: Path) -> None:
     """It slept after it had looked: the file is another's by now, and is there again when it finds that out."""
     store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None)
 
-    def overtaken() -> None:
-        raise LeaseLost("somebody else has the window")
-
-    with pytest.raises(LeaseLost):
-        store.remove("x.csv", sha(b"rows"), "g2-f1", overtaken)
-    assert visible(store) == ["x.csv"]
+    for moment in ([], ["x.csv"]):  # it notices when the file is hidden, or before it touches it
+        with pytest.raises(LeaseLost):
+            store.remove("x.csv", sha(b"rows"), "g2-f1", partial(overtaken, store, moment))
+        assert visible(store) == ["x.csv"]
     store.remove("x.csv", sha(b"other bytes"), "g2-f1", lambda: None)
     assert visible(store) == ["x.csv"]
     store.remove("x.csv", sha(b"rows"), "g3-f2", lambda: None)
@@ -97,3 +104,57 @@ def test_sweeping_leaves_newer_workers_alone(store: Local, part: Path) -> None:
     old, new = store.stage(part, "x.csv", "g1-f1"), store.stage(part, "x.csv", "g2-f1")
     store.sweep("x.csv", frozenset(), "g1-f2")
     assert (store.staged(old), store.staged(new)) == (False, True)
+
+
+def hidden(store: Local, fence: str) -> None:
+    """A worker dies after it has hidden a file, before it has looked at it again."""
+
+    class Died(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == "local.remove.hidden":
+            raise Died
+
+    failpoint.install(die)
+    try:
+        with pytest.raises(Died):
+            store.remove("x.csv", sha(b"rows"), fence, lambda: None)
+    finally:
+        failpoint.install(None)
+    assert visible(store) == []
+
+
+def test_what_a_dead_worker_hid_is_put_back(store: Local, part: Path) -> None:
+    """By a worker of its age or a later one, also where files have one name only; then it can be removed."""
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    hidden(store, "g2-f2")
+    store.sweep("x.csv", frozenset(), "g1-f9")
+    assert visible(store) == []
+    store.sweep("x.csv", frozenset(), "g2-f3")
+    assert visible(store) == ["x.csv"]
+    store.remove("x.csv", sha(b"rows"), "g2-f3", lambda: None)
+    assert list(Path(store.path).iterdir()) == []
+
+
+def test_what_a_dead_worker_hid_is_not_put_over_a_newer_file(store: Local, part: Path) -> None:
+    """Whoever has the name by now keeps it."""
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    hidden(store, "g2-f2")
+    part.write_bytes(b"newer")
+    store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None)
+    store.sweep("x.csv", frozenset(), "g3-f1")
+    assert [path.read_bytes() for path in Path(store.path).iterdir()] == [b"newer"]
+
+
+def test_putting_back_needs_no_second_name(store: Local, part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT, where a hard link is refused and a file that was hidden would be lost."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(LeaseLost):
+        store.remove("x.csv", sha(b"rows"), "g2-f1", partial(overtaken, store, []))
+    assert visible(store) == ["x.csv"]

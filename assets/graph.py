@@ -5,6 +5,7 @@ What a window's journey is, is in journey.py; here is only how Dagster sees it: 
 failures.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -147,7 +148,8 @@ def _source_of(export: Export, kinds: dict[str, str]) -> list[dg.AssetSpec]:
 def _log(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
     """Materializations of a window that is done; for any other its reason, in the run's log."""
     if not outcome.good or outcome.record is None:
-        context.log.error("%s: %s: %s", outcome.key, outcome.state.upper(), outcome.detail)
+        level = logging.ERROR if outcome.tried else logging.INFO
+        context.log.log(level, "%s: %s: %s", outcome.key, outcome.state.upper(), outcome.detail)
         return
     if outcome.skipped:
         context.log.info("%s: %s", outcome.key, outcome.detail)
@@ -205,7 +207,7 @@ def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> No
     title = "HELD" if any(outcome.state == "held" for outcome in waiting) else "NOT YET"
     if len(waiting) == len(bad):
         context.instance.add_run_tags(context.run.run_id, {HELD: title.lower()})
-    lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad]
+    lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad if outcome.tried]
     head = title if len(waiting) == len(bad) else "FAILED"
     good = sum(outcome.late is None for outcome in outcomes if outcome.good)
     failure = dg.Failure(

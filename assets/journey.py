@@ -58,7 +58,10 @@ class Journey:
     owner: str = field(default_factory=me)
 
     def run(self, keys: Sequence[str]) -> Iterator[Outcome]:
-        """Drive the windows in turn and yield what became of each; an error of one does not stop the next."""
+        """Drive the windows in turn and yield what became of each; an error of one does not stop the next.
+
+        An error of all does: windows that would be read are left as they are once the source cannot be read at all.
+        """
         export = self.declared.export
         grid = grid_of(export)
         self.ledger.record_grid(export.export, grid.fingerprint)
@@ -71,10 +74,17 @@ class Journey:
             stack.enter_context(closing(readings))
             for number, window in enumerate(windows):
                 self.reporter.window(window.key, number, len(windows))
-                outcome = self._drive(window, windows[number + 1 :], readings, self.again)
+                outcome = self._untried(window, readings) or self._drive(
+                    window, windows[number + 1 :], readings, self.again
+                )
                 self.reporter.done(outcome)
                 yield outcome
             yield from self._corrections({window.key for window in windows}, readings, folder)
+
+    def _untried(self, window: Window, readings: Readings) -> Outcome | None:
+        if readings.barred is None or not self._is_unread(window.key, self.again):
+            return None
+        return Outcome.untried(window.key, self.declared.export.export, readings.barred)
 
     def _corrections(self, driven: set[str], readings: Readings, folder: Path) -> Iterator[Outcome]:
         """Deliver again the recent windows of other runs that lack rows which were committed late."""
@@ -108,7 +118,10 @@ class Journey:
             with beat:
                 return self._steps(beat, acquired.window, window, rest, readings)
         except Exception as error:  # noqa: BLE001  (one bad window must not stop the others)
-            return self._failed(window.key, beat.lease, self._told(window, error))
+            told = self._told(window, error)
+            if isinstance(told, DeclarationError):
+                readings.barred = told
+            return replace(self._failed(window.key, beat.lease, told), barred=readings.barred is not None)
         finally:
             reach("journey.ends")
             with suppress(LedgerError):  # then it ends by itself, and what went wrong before is what is told

@@ -40,6 +40,7 @@ class Reporter:
 class Outcome:
     """One window's end: `state` as the ledger has it; `skipped` when there was nothing to do.
 
+    `barred`: what stopped it stops every window that is still to be read.
     `late`: the rows that came late, of a window that nobody asked for but that was delivered again because of them.
     """
 
@@ -53,6 +54,7 @@ class Outcome:
     exit_code: int = 0
     retriable: bool = False
     late: int | None = None
+    barred: bool = False
 
     @classmethod
     def of(cls, record: WindowRecord, *, skipped: bool = False, busy: str = "", preview: str = "") -> Outcome:
@@ -69,6 +71,20 @@ class Outcome:
             return cls(export, key, "done", text, record, skipped=True)
         state = record.state if record and record.state != "done" else error.state
         return cls(export, key, state, text, record, exit_code=error.exit_code, retriable=error.retriable)
+
+    @classmethod
+    def untried(cls, key: str, export: str, error: OutgateError) -> Outcome:
+        """The outcome of a window that was left as it is, because another could not be read for this reason."""
+        text = "not tried, for the same reason"
+        return cls(
+            export, key, "planned", text, None, skipped=True, exit_code=error.exit_code, retriable=error.retriable,
+            barred=True,
+        )  # fmt: skip
+
+    @property
+    def tried(self) -> bool:
+        """Whether anything was done about it, or needed to be."""
+        return not (self.barred and self.skipped)
 
     @property
     def good(self) -> bool:

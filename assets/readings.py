@@ -27,7 +27,7 @@ from resources.ledger import Lease, Ledger
 from resources.ledger import Window as WindowRecord
 from resources.owner import is_dead
 from spec.base import seconds
-from spec.errors import DeclarationError, NotYet
+from spec.errors import ConnectorError, DeclarationError, NotYet, OutgateError
 from spec.export import Export
 from spec.source import IdCursor
 
@@ -53,6 +53,9 @@ class Readings:
         self._make_plan, self._ledger, self._folder = make_plan, ledger, folder
         self._reporter, self._owner, self._again = reporter, owner, again
         self._plan: Plan | None = None
+        self.barred: OutgateError | None = None
+        """Why no window can be read: the declaration is wrong, or the source is not there."""
+        self._unreached = 0
         self._span: Window | None = None
         self._reading: Reading | None = None
         self._deadline: float | None = None
@@ -65,9 +68,16 @@ class Readings:
     def plan(self) -> Plan:
         """The plan, made when the first window needs it: a run with nothing to read does not touch the source."""
         if self._plan is None:
-            plan = self._make_plan()
+            plan = self._made()
             self._plan = replace(plan, nulls_in=nulls_in(self._ledger, plan.export.export))
         return self._plan
+
+    def _made(self) -> Plan:
+        try:
+            return self._make_plan()
+        except OutgateError as error:
+            self.barred = error
+            raise
 
     def of(
         self, lease: Lease, record: WindowRecord, window: Window, rest: list[Window], *, accept: bool
@@ -82,7 +92,8 @@ class Readings:
         else:
             ids = None
             if not self._covers(window):
-                horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
+                with self._reaching():
+                    horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
                 reach("journey.horizon")
                 self._read(plan, window, self._chunk(plan, window, rest, horizon), None, horizon)
         reading = self._reading
@@ -109,6 +120,17 @@ class Readings:
                 self._span = None
             if not good:
                 self.close()
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """A source that cannot be asked for two windows, one after the other, is taken to be away."""
+        try:
+            yield
+        except ConnectorError as error:
+            self._unreached += 1
+            self.barred = error if self._unreached > 1 else None
+            raise
+        self._unreached = 0
 
     def close(self) -> None:
         """Stop the DuckDB."""
@@ -177,7 +199,8 @@ class Readings:
 
     def _settle(self, plan: Plan, cursor: IdCursor, fixed: int | None = None) -> tuple[int | None, Horizon]:
         relation = plan.relation.between(None, None)
-        return settle_ids(plan.database, relation, cursor, self._until(plan), self._reporter.say, fixed)
+        with self._reaching():
+            return settle_ids(plan.database, relation, cursor, self._until(plan), self._reporter.say, fixed)
 
 
 def wait_for_end(ledger: Ledger, window: Window) -> None:

@@ -97,5 +97,5 @@ class Bars(Reporter):
         """Keep the outcome and move the bar."""
         self.outcomes.append(outcome)
         self._progress.update(self._task, advance=int(outcome.late is None))
-        if not outcome.good and not self._quiet:
+        if not outcome.good and outcome.tried and not self._quiet:
             self.say(f"{outcome.key}: {outcome.state}: {outcome.detail}")

@@ -40,7 +40,10 @@ def instance_of(home: Home, project: Project) -> Iterator[dg.DagsterInstance]:
 def launch(
     project: Project, home: Home, declared: Declared, keys: list[str], bars: Bars, *, again: bool, accept: bool
 ) -> int:
-    """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`."""
+    """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`.
+
+    Where nothing can be read, the chunks that are left are not begun.
+    """
     from assets.graph import OWNER
     from assets.partitions import refuse_other_keys
     from pipelines.definitions import build_definitions
@@ -49,7 +52,7 @@ def launch(
     refuse_other_keys(declared)
     export = declared.export
     job = build_definitions(project, home, lambda: bars).resolve_job_def(f"{export.export}_job")
-    chunks = list(chunked(declared, keys))
+    runs, chunks = 0, list(chunked(declared, keys))
     tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
     with _storage(home), instance_of(home, project) as instance:
         end_dead(instance)
@@ -60,8 +63,11 @@ def launch(
                     instance=instance, tags=tags | {OWNER: me(), START: chunk[0], END: chunk[-1]}, raise_on_error=False,
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}, run_id=run_id,
                 )  # fmt: skip
+            runs += 1
             _nothing_lost(result, chunk, bars.outcomes[before:])
-    return len(chunks)
+            if any(outcome.barred for outcome in bars.outcomes):
+                break
+    return runs
 
 
 @contextmanager

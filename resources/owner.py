@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import uuid
 from pathlib import Path
 
-_HOST = socket.gethostname().replace(":", "-").replace("/", "-").replace("~", "-")
+NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def _host() -> str:
+    """The host, and what its process numbers count in: two containers of one name do not see each other's."""
+    name = re.sub("[:/~]", "-", socket.gethostname())
+    return f"{name}.{re.sub('[^0-9]', '', str(NAMESPACE.readlink()))}" if NAMESPACE.exists() else name
+
+
+_HOST = _host()
 
 
 def me() -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Model(BaseModel):
@@ -73,7 +74,18 @@ def _checked(check: object) -> AfterValidator:
     return AfterValidator(validate)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="lower case, digits and _, at most 63")]
+LOOKS: dict[str, str] = {}
+"""What a pattern wants, in words, by the pattern."""
+
+
+def like(pattern: str, words: str) -> FieldInfo:
+    """The rule that a text has this pattern; `words`, which begin with an example, say so to people."""
+    LOOKS[pattern] = words
+    found: FieldInfo = Field(pattern=pattern, description=words)
+    return found
+
+
+Name = Annotated[str, like(r"^[a-z][a-z0-9_]{0,62}$", "loyalty_events: lower case, digits and _, at most 63")]
 Duration = Annotated[str, _checked(seconds), Field(description="such as 30s, 5m, 2h, 1d")]
 Size = Annotated[str, _checked(size), Field(description="such as 200MB or 64MiB")]
 Zone = Annotated[str, AfterValidator(_zone), Field(description="an IANA time zone such as Europe/Paris")]

@@ -61,7 +61,11 @@ def read(text: str, name: str) -> Document:
 
 
 def _refuse_extras(text: str, name: str) -> None:
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise DeclarationError(f"{name}:{_line(event.start_mark)}: nested deeper than {DEPTH} levels")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise DeclarationError(
                 f"{name}:{_line(event.start_mark)}: aliases and anchors (& and *) are not read; "
@@ -84,8 +88,6 @@ def _syntax(error: Exception, name: str) -> str:
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > DEPTH:
-        raise DeclarationError(f"{name}:{node.start_mark.line + 1}: nested deeper than {DEPTH} levels")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, name)
     if isinstance(node, yaml.SequenceNode):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Setting
 from pydantic import model_validator
 
-from spec.base import Misplaced, Model, Name
+from spec.base import Misplaced, Model, Name, like
 from spec.delivery import Delivery
 from spec.fields import Field, together
 from spec.filters import Filters
@@ -15,7 +15,7 @@ from spec.partitions import Partitions, Schedule
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
 
-Owner = Annotated[str, Setting(pattern=r"^[^@\s]+@[^@\s]+$|^team:\S+$")]
+Owner = Annotated[str, like(r"^[^@\s]+@[^@\s]+$|^team:\S+$", "crm@example.com, or team:crm")]
 
 
 class SqlTransform(Model):
@@ -27,7 +27,7 @@ class SqlTransform(Model):
 class PolarsTransform(Model):
     """A Python function from LazyFrame to LazyFrame, named `module:function`."""
 
-    polars: Annotated[str, Setting(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    polars: Annotated[str, like(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "transforms.sales:clean, a module and its function")]
 
 
 class Export(Model):

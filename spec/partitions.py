@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from spec.base import Model, Zone
+from spec.base import Model, Zone, like
 
 Chunk = Annotated[int, Field(ge=1, le=1000, description="windows a run of a backfill")]
 
@@ -17,7 +17,7 @@ Chunk = Annotated[int, Field(ge=1, le=1000, description="windows a run of a back
 class CronEvery(Model):
     """Windows between the instants of a cron expression."""
 
-    cron: Annotated[str, Field(pattern=r"^\S+( \S+){4}$", description="five fields, such as 0 6,18 * * *")]
+    cron: Annotated[str, like(r"^\S+( \S+){4}$", "0 6,18 * * *: five fields of cron")]
 
 
 class Partitions(Model):
@@ -55,5 +55,5 @@ class Partitions(Model):
 class Schedule(Model):
     """Once a day at a time of the schedule's own zone (UTC unless said, whatever the zone of the windows)."""
 
-    daily: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="such as 06:00")]
+    daily: Annotated[str, like(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "06:00: hours and minutes, in quotes")]
     timezone: Zone = "UTC"

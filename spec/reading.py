@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from spec import later
-from spec.base import Misplaced
+from spec.base import LOOKS, Misplaced
 from spec.document import Document, Path
 from spec.errors import DeclarationError
 from spec.export import Export
@@ -27,6 +27,8 @@ _SAID = {
     "int_type": "must be a whole number",
     "string_pattern_mismatch": "must look like {pattern}",
     "list_type": "must be a list",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
     "model_attributes_type": "must be a mapping of keys to values",
@@ -95,6 +97,7 @@ def explain(errors: list[ErrorDetails], model: type[BaseModel], document: Docume
 def _says(error: ErrorDetails) -> str:
     said = _SAID.get(error["type"], error["msg"].removeprefix("Value error, ").removeprefix("Input "))
     for name, value in (error.get("ctx") or {}).items():
+        value = LOOKS.get(value, value) if name == "pattern" else value  # noqa: PLW2901
         said = said.replace(f"{{{name}}}", str(value).strip("'") if name == "discriminator" else str(value))
     return said
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from spec.base import Model
+from spec.base import Model, like
 
 
 class FromEnv(Model):
     """A value kept in an environment variable."""
 
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    env: Annotated[str, like(r"^[A-Za-z_][A-Za-z0-9_]*$", "SHOP_PASSWORD: a name of letters, digits and _")]
 
     def __str__(self) -> str:
         return f"{{env: {self.env}}}"

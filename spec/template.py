@@ -41,15 +41,19 @@ def check_template(template: str) -> str:
     if "{" in _VARIABLE.sub("", template) or "}" in _VARIABLE.sub("", template):
         message = f"{template!r} has a brace that is not part of a variable"
         raise ValueError(message)
-    check_path(_VARIABLE.sub("x", template).lstrip("/"))
+    _refuse(_VARIABLE.sub("x", template).lstrip("/"), template)
     return template
 
 
 def check_path(path: str) -> None:
     """Raise ValueError unless every segment of a relative path is a name that every file system takes."""
+    _refuse(path, path)
+
+
+def _refuse(path: str, written: str) -> None:
     for segment in path.split("/"):
         if problem := _problem(segment):
-            message = f"{path!r} cannot be a path here: {problem}"
+            message = f"{written!r} cannot be a path here: {problem}"
             raise ValueError(message)
 
 

@@ -85,17 +85,17 @@ def exit_code(outcomes: list[Outcome]) -> int:
 
 
 def _report(outcomes: list[Outcome], keys: list[str], todo: list[str], runs: int, *, as_json: bool) -> None:
-    if as_json:
-        return
     if not todo:
-        out.print(
-            f"nothing to do: {'the window is' if len(keys) == 1 else f'all {len(keys)} windows are'} delivered already"
-        )
+        whose = "the window is" if len(keys) == 1 else f"all {len(keys)} windows are"
+        click.echo(f"nothing to do: {whose} delivered already", err=as_json)
+    if as_json or not todo:
         return
     good = sum(outcome.good for outcome in outcomes if outcome.late is None)
     passed = len(keys) - len(todo)
     said = f", {passed} were done before" if passed else ""
     out.print(f"{good} of {len(todo)} windows delivered in {runs} run{'s' * (runs != 1)}{said}")
+    if untried := len(todo) - sum(outcome.tried for outcome in outcomes if outcome.late is None):
+        out.print(f"{untried} windows were not tried: what failed would stop them too")
     for outcome in outcomes:
         if outcome.late is not None and outcome.good:
             out.print(f"{outcome.key}: delivered again with {outcome.late} rows that had come late")

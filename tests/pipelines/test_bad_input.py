@@ -14,6 +14,9 @@ from unittest import mock
 import pytest
 
 from assets.plan import grid_of
+from resources.databases.base import Activity
+from resources.databases.duckdb import DuckDB
+from spec.errors import ConnectorError
 from tests.small import CONNECTORS, EXPORT, ROWS_A_DAY, Ended, Small, day
 
 
@@ -107,6 +110,50 @@ def test_an_unreachable_host(small: Small, monkeypatch: pytest.MonkeyPatch) -> N
     assert "Traceback" not in ended.stderr
     (small.root / "pipelines/connectors.yaml").write_text(CONNECTORS, encoding="utf-8")
     goes_on(small)
+
+
+def test_a_mistake_of_all_windows_is_said_once(small: Small) -> None:
+    """A backfill of several runs ends with the first; what was not tried is as it was. The control delivers them."""
+    small.declare(EXPORT.replace("every: day", "every: day, chunk: 3").replace("column: sold_at", "column: sold"))
+    ended = small.outgate("backfill", "sales", "--from", day(0), "--to", day(9))
+    assert (ended.returncode, ended.stderr.count("has no column 'sold'")) == (2, 1)
+    assert "0 of 10 windows delivered in 1 run\n9 windows were not tried: " in ended.stdout
+    assert [(each["partition"], each["state"]) for each in small.history()] == [(day(0), "failed")]
+    small.declare(EXPORT.replace("every: day", "every: day, chunk: 3"))
+    assert "10 of 10 windows delivered in 4 runs" in small.outgate(
+        "backfill", "sales", "--from", day(0), "--to", day(9)
+    ).stdout  # fmt: skip
+
+
+def test_a_source_that_went_away_is_not_waited_for_again_and_again(small: Small) -> None:
+    """Two windows in a row that cannot ask it end the run; one that can, in between, does not count as a row."""
+    asked: list[str] = []
+    find = DuckDB.activity
+
+    def activity(database: DuckDB) -> Activity:
+        asked.append("")
+        if len(asked) in {2, 4, 5}:
+            raise ConnectorError("nobody answers")
+        return find(database)
+
+    small.declare(EXPORT.replace("every: day", "every: day, chunk: 1"))
+    journey = small.journey()
+    with mock.patch.object(DuckDB, "activity", activity):
+        outcomes = list(journey.run([day(number) for number in range(8)]))
+    assert [each.good for each in outcomes] == [True, False, True] + [False] * 5
+    assert [each.tried for each in outcomes] == [True] * 5 + [False] * 3
+    assert len(asked) == 5
+    assert all(each.good for each in small.journey().run([day(number) for number in range(8)]))
+
+
+def test_what_is_sealed_is_delivered_without_its_source(small: Small) -> None:
+    """Windows that are only to be sent go on where no window can be read."""
+    (small.root / "out").write_text("in the way")
+    assert run(small, 1).returncode == 1
+    (small.root / "out").unlink()
+    (small.root / "shop.duckdb").rename(small.root / "away.duckdb")
+    outcomes = list(small.journey().run([day(0), day(1), day(2)]))
+    assert [(each.state, each.tried) for each in outcomes] == [("failed", True), ("done", True), ("planned", False)]
 
 
 def test_null_cursors_are_counted_and_refused(small: Small) -> None:

@@ -24,6 +24,8 @@ from spec.errors import DeclarationError
         ("a: !!python/object:os.system x\n", "f.yaml:1: tags such as"),
         ("a: !custom x\n", "f.yaml:1: tags such as"),
         ("a: " + "[" * 60 + "]" * 60, "f.yaml:1: nested deeper"),
+        ("".join(" " * n + "k:\n" for n in range(60)), "f.yaml:41: nested deeper"),
+        ("a: " + "[" * 400_000, "f.yaml:1: nested deeper"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: not valid YAML"),
         ("a: " + "x" * LIMIT, "f.yaml:1: the file is larger than 1 MB"),
     ],

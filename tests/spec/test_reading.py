@@ -9,11 +9,15 @@ from spec.errors import DeclarationError
 from spec.reading import read_export
 from tests.spec.texts import RIGHT, broken, declared
 
+FIELDS = RIGHT[RIGHT.index("fields:") : RIGHT.index("deliver:")]
 WRONG = [
     ("every: day", "every: dy", "x.yaml:6: `partitions.every` should be 'hour', 'day', 'week' or 'month', or must"),
     ("column: updated_at", "colum: updated_at", "unknown key `colum`; did you mean `column`?"),
     ("is: equals", "is: equal", "x.yaml:10: `filters.any.0.all.0.is` should be 'equals', "),
-    ("export: loyalty_events", "export: Loyalty", "x.yaml:1: `export` must look like"),
+    ("export: loyalty_events", "export: Loyalty", "x.yaml:1: `export` must look like loyalty_events: lower case"),
+    ("deliver:", 'schedule: {daily: "6:00"}\ndeliver:', "x.yaml:15: `schedule.daily` must look like 06:00: hours"),
+    (FIELDS, "fields: []\n", "x.yaml:12: `fields` should be 'all', or must not be empty, found []"),
+    ("table: events", "table: ''", "`source.table` must not be empty"),
     ("Europe/Paris", "Europe/Pari", "'Europe/Pari' is not a time zone; use an IANA name"),
     ("{partition}", "{partitio}", "x.yaml:17: `deliver.0.path` unknown variable {partitio}; a path knows {date}"),
     (
@@ -31,7 +35,7 @@ WRONG = [
     ("date:-30 days", "date:30 dys", "x.yaml:11: `filters.any.0.all.1` 'date:30 dys' is not a date expression"),
     ("deliver:", "checks: {}\ndeliver:", "x.yaml:15: `checks` is not available yet in this release"),
     ("deliver:", "partitionz: {}\ndeliver:", "x.yaml:15: unknown key `partitionz`; did you mean `partitions`?"),
-    ("x_{part}.csv.gz", "../../x_{part}", "cannot be a path here"),
+    ("x_{part}.csv.gz", "../../x_{part}", "'{export}/{partition}/../../x_{part}' cannot be a path"),
     ("{partition}/x_", "x_", "is the same for every window; use {partition} in it"),
     ("x_{part}", "x", "`part_size` makes several files; use {part}"),
     ("{from: customer_id, to: local_id}", "{from: customer_id, to: gender}", "two fields leave as 'gender'"),

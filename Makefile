@@ -35,7 +35,7 @@ test: $(READY) lint ## lint, then every test; PYTEST_ARGS="-k word" for some
 
 prove: $(READY) ## the long proofs: every kill point, every time zone
 	$(BIN)/python -m tests.prove
-	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py -q
+	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py tests/journey/test_carry_races.py -q
 
 bench: $(READY) ## the speed of the hot path
 	$(BIN)/python -m bench

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ from spec.reading import Declared
 from spec.source import TimeCursor
 
 if TYPE_CHECKING:
+    from assets.carry import Carry
     from assets.stream import Stream
 
 SPELLED: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
@@ -55,6 +57,7 @@ class Reading:
     """One reading: where its rows are, what they look like, and what is known about the moment of it.
 
     Finished, `rows` of them are in the file of `path`; still to come out of the `stream`, that file is never written.
+    `carry` says which rows of a window belong to others, and which of others to it.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class Reading:
     horizon: Horizon
     rows: int = 0
     stream: Stream | None = None
+    carry: Carry | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -69,8 +73,10 @@ class Reading:
         return json.dumps({column.name: column.declared for column in self.columns}, sort_keys=True)
 
 
-def checked(plan: Plan, span: Window, ids: Ids | None) -> Generator[pa.RecordBatch]:
+def checked(plan: Plan, span: Window, ids: Ids | None, also: Sequence[Query] = ()) -> Generator[pa.RecordBatch]:
     """The rows of `span` as the source sends them, in one snapshot, each batch checked before it is yielded.
+
+    Rows of the same columns that `also` asks for come after them.
 
     Raises RowsRefused and ConnectorError, in the middle too: what was made of the batches before is worth nothing then.
     """
@@ -79,7 +85,7 @@ def checked(plan: Plan, span: Window, ids: Ids | None) -> Generator[pa.RecordBat
     with plan.database.snapshot() as snapshot:
         reach("extract.snapshot")
         _refuse_null_cursors(snapshot, plan, query)
-        for batch in _batches(snapshot, query, plan):
+        for batch in chain.from_iterable(_batches(snapshot, each, plan) for each in (query, *also)):
             _refuse_other_tenants(batch, plan.relation)
             yield pa.record_batch(batch.columns, schema=schema)
 

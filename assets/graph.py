@@ -168,8 +168,8 @@ def _metadata(outcome: Outcome) -> dict[str, dict[str, Any]]:
         "window": f"{record.lo:%Y-%m-%d %H:%M:%S} to {record.hi:%Y-%m-%d %H:%M:%S} UTC",
         "generation": record.generation, "horizon": str((record.horizon or {}).get("kind", "")),
     }  # fmt: skip
-    if "late" in (record.horizon or {}):
-        window["late rows"] = (record.horizon or {})["late"]
+    shown = {"late": "late rows", "carried": "late rows carried"}
+    window |= {shown[name]: found for name, found in (record.horizon or {}).items() if name in shown}
     rows = {"dagster/row_count": record.rows or 0, "rows": record.rows or 0}
     preview = {"preview": dg.MetadataValue.md(outcome.preview)} if outcome.preview else {}
     extract = rows | window | {"horizon detail": str((record.horizon or {}).get("detail", ""))}

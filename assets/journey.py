@@ -69,8 +69,9 @@ class Journey:
         with ExitStack() as stack:
             folder = stack.enter_context(self.spool.reading())
             readings = Readings(
-                self.make_plan, self.ledger, folder, self.reporter, self.owner, again=self.again is not None
-            )
+                self.make_plan, self.ledger, self.spool, folder, self.reporter, self.owner,
+                again=self.again is not None,
+            )  # fmt: skip
             stack.enter_context(closing(readings))
             for number, window in enumerate(windows):
                 self.reporter.window(window.key, number, len(windows))

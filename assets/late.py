@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assets.horizon import Horizon
 from assets.plan import Plan, key_columns
-from assets.seen import count_late
+from assets.seen import count_late, kept
 from assets.transform import engine
 from assets.windows import Window
 from resources.ledger import Ledger
@@ -24,6 +24,11 @@ from spec.source import IdCursor, TimeCursor
 
 CORRECTION = re.compile(r"late:(\d+):(\d+)")
 """The `again` of a correction: the generation that lacks rows, and how many were found missing."""
+THEN = {
+    "restate": "it is delivered again",
+    "carry": "they are delivered with the window that is read now",
+    "report": "it is left as it is (`late: restate` or `carry` would deliver them)",
+}
 
 
 def is_kept(plan: Plan, window: Window, horizon: Horizon) -> bool:
@@ -52,8 +57,22 @@ def due(export: Export, ledger: Ledger, driven: set[str]) -> list[WindowRecord]:
         return []
     return [
         record for record in records
-        if record.partition not in driven and record.hi > since and (is_begun(record) or _may_lack(cursor, record))
+        if record.partition not in driven and record.hi > since
+        and (is_begun(record) or (cursor.late != "carry" and _may_lack(cursor, record)))
     ]  # fmt: skip
+
+
+def before(export: Export, ledger: Ledger, window: Window) -> list[WindowRecord] | None:
+    """The windows whose late rows `window` carries: those before it that ended less than `lookback` ago.
+
+    None where it carries none: it ended longer ago itself, or no `late: carry` is declared.
+    """
+    cursor = export.source.cursor
+    since = ledger.now() - seconds(cursor.lookback) if cursor else ledger.now()
+    if cursor is None or cursor.late != "carry" or window.hi <= since:
+        return None
+    records = ledger.windows(export.export, newest_first=False)
+    return [record for record in records if since < record.hi <= window.lo and _may_lack(cursor, record)]
 
 
 def _may_lack(cursor: TimeCursor | IdCursor, record: WindowRecord) -> bool:
@@ -90,18 +109,18 @@ def look(
 
     Raises ConnectorError and what else a reading raises.
     """
-    name, restate = plan.export.export, _restates(plan.export)
+    name, policy = plan.export.export, _policy(plan.export)
+    known = kept(plan, records, ledger, spool, folder)
     with engine(folder, spool.root) as connection:
-        found = count_late(plan, records, spool, connection, folder, plan.database.activity().server)
+        found = count_late(plan, known, connection, folder, plan.database.activity().server)
     for key, rows in found.items():
-        then = "it is delivered again" if restate else "it is left as it is (`late: restate` would deliver it again)"
-        say(f"{key}: {rows} rows were committed after it was read; {then}")
+        say(f"{key}: {rows} rows were committed after it was read; {THEN[policy]}")
         ledger.event("late", export=name, partition=key, who=owner, detail=f"{rows} rows")
-    return found if restate else {}
+    return {} if policy == "report" else found
 
 
-def _restates(export: Export) -> bool:
-    """Not by itself where a partner takes files away: it has the window's other rows already."""
+def _policy(export: Export) -> str:
+    """No window is delivered again by itself where a partner takes files away: it has the window's other rows."""
     cursor = export.source.cursor
-    late = cursor.late if cursor else None
-    return late == "restate" or (late is None and not any(delivery.collects for delivery in export.deliver))
+    usual = "report" if any(delivery.collects for delivery in export.deliver) else "restate"
+    return (cursor.late if cursor else None) or usual

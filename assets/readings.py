@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets import carry, late
+from assets.carry import Carry
 from assets.extract import Ids, Reading, refuse_changes
 from assets.horizon import Horizon, look, settle_ids, wait_for
 from assets.outcome import Reporter
@@ -26,6 +28,7 @@ from resources.failpoint import reach
 from resources.ledger import Lease, Ledger
 from resources.ledger import Window as WindowRecord
 from resources.owner import is_dead
+from resources.spool import Spool
 from spec.base import seconds
 from spec.errors import ConnectorError, DeclarationError, NotYet, OutgateError
 from spec.export import Export
@@ -44,13 +47,14 @@ class Readings:
         self,
         make_plan: Callable[[], Plan],
         ledger: Ledger,
+        spool: Spool,
         folder: Path,
         reporter: Reporter,
         owner: str,
         *,
         again: bool,
     ) -> None:
-        self._make_plan, self._ledger, self._folder = make_plan, ledger, folder
+        self._make_plan, self._ledger, self._spool, self._folder = make_plan, ledger, spool, folder
         self._reporter, self._owner, self._again = reporter, owner, again
         self._plan: Plan | None = None
         self.barred: OutgateError | None = None
@@ -60,6 +64,7 @@ class Readings:
         self._reading: Reading | None = None
         self._deadline: float | None = None
         self._number = 0
+        self._looked = False
         self._settled: tuple[int | None, Horizon] | None = None
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._engines = ExitStack()
@@ -88,19 +93,36 @@ class Readings:
         refuse_old_snapshot(plan.export, plan.grid, window, self._ledger.now())
         if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
             ids, horizon = self._ids(plan, cursor, lease, record, window)
-            self._read(plan, window, window, ids, horizon)
+            reading = self._read(plan, window, window, ids, horizon, self._carry(plan, window))
         else:
-            ids = None
-            if not self._covers(window):
-                with self._reaching():
-                    horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
-                reach("journey.horizon")
-                self._read(plan, window, self._chunk(plan, window, rest, horizon), None, horizon)
-        reading = self._reading
-        assert reading is not None  # noqa: S101  (both branches read)
+            ids, reading = None, self._by_time(plan, window, rest)
         if not accept:
             refuse_changes(self._ledger.last_fingerprint(plan.export.export), reading, plan.declared)
         return plan, reading, ids
+
+    def _by_time(self, plan: Plan, window: Window, rest: list[Window]) -> Reading:
+        """A reading that was begun for an earlier window will do, unless rows of others are to come with this one."""
+        begun, cursor = self._reading if self._covers(window) else None, plan.export.source.cursor
+        if begun is None:
+            with self._reaching():
+                horizon = wait_for(plan.database, cursor, window.hi, self._until(plan), self._reporter.say)
+            reach("journey.horizon")
+        else:
+            horizon = begun.horizon
+        found = self._carry(plan, window)
+        if begun is not None and not found.sources:
+            return replace(begun, carry=found)
+        span = window if found.sources else self._chunk(plan, window, rest, horizon)
+        return self._read(plan, window, span, None, horizon, found)
+
+    def _carry(self, plan: Plan, window: Window) -> Carry:
+        """Whose rows are whose. The first recent window that a run reads looks for late ones, for all of them."""
+        records = None if self._looked else late.before(plan.export, self._ledger, window)
+        places = (self._ledger, self._spool, self._folder)
+        found = late.look(plan, records, *places, self._owner, self._reporter.say) if records else {}
+        self._looked = self._looked or records is not None
+        lacking = [record for record in records or [] if record.partition in found]
+        return carry.find(plan, window, lacking, *places)
 
     @contextmanager
     def engine(self, reading: Reading) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -109,7 +131,7 @@ class Readings:
         A stream is spent when this ends, however it ends; what needs its rows again reads again.
         """
         if self._engine is None:
-            self._engine = self._engines.enter_context(engine(reading.path.parent))
+            self._engine = self._engines.enter_context(engine(reading.path.parent, self._folder))
         good = False
         try:
             yield self._engine
@@ -158,7 +180,9 @@ class Readings:
             last = following
         return Window(window.key, window.lo, last.hi)
 
-    def _read(self, plan: Plan, window: Window, span: Window, ids: Ids | None, horizon: Horizon) -> None:
+    def _read(
+        self, plan: Plan, window: Window, span: Window, ids: Ids | None, horizon: Horizon, found: Carry
+    ) -> Reading:
         self.close()
         if self._reading is not None:
             shutil.rmtree(self._reading.path.parent, ignore_errors=True)
@@ -166,12 +190,17 @@ class Readings:
         self._number += 1
         folder = self._folder / str(self._number)
         folder.mkdir(mode=0o700)
-        asked = Asked(plan, window, span, horizon)
+        asked = Asked(plan, window, span, horizon, carried=found.moves)
         if detour(asked):
-            self._reading = read(plan, span, ids, horizon, folder, self._reporter.read)
+            also = carry.queries(plan, found, horizon.server)
+            reading = read(plan, span, ids, horizon, folder, self._reporter.read, also)
         else:
-            self._reading = begin(asked, ids, folder, self._reporter.read)
-        self._span = span
+            reading = begin(asked, ids, folder, self._reporter.read)
+        self._reading, self._span = reading, span
+        if found.sources:
+            with engine(folder, self._spool.root) as connection:
+                found = carry.take(plan, found, reading, connection)
+        return replace(reading, carry=found)
 
     def _ids(
         self, plan: Plan, cursor: IdCursor, lease: Lease, record: WindowRecord, window: Window

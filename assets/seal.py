@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
+from assets.carry import carried
 from assets.extract import Ids, Reading
 from assets.late import is_kept
 from assets.parts import Part
@@ -45,7 +46,9 @@ def seal(
     `late_rows` says how many rows had come late, where this generation is the correction for them.
     """
     _refuse_others(plan, lease, ledger)
-    corrects = {} if late_rows is None else {"late": late_rows}
+    others = carried(window, reading.carry)
+    corrects: dict[str, object] = {} if late_rows is None else {"late": late_rows}
+    corrects |= {"carried": {each.partition: each.rows for each in others}} if others else {}
     spool.tidy(lease)
     folder = spool.workshop(lease)
     artifacts: list[Artifact] = []
@@ -77,6 +80,8 @@ def seal(
         artifacts=artifacts,
         seen=seen,
         takes_nulls=plan.takes_nulls(window),
+        carried=others,
+        basis=reading.carry.basis if reading.carry is not None else None,
     )
 
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from assets.plan import Plan, key_columns
 from assets.windows import Window
 from resources.databases.base import Column, Query
 from resources.failpoint import reach
+from resources.ledger import Carried, Ledger
 from resources.ledger import Window as WindowRecord
 from resources.spool import Spool
 from spec.source import IdCursor
@@ -30,6 +32,18 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 100_000
 SEEN = "seen.parquet"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A delivered window and the files that have the keys of all its rows: its own, and those that others carried.
+
+    `version`: as of which version of the ledger's ownership.
+    """
+
+    record: WindowRecord
+    paths: tuple[Path, ...]
+    version: int
 
 
 def keep_keys(
@@ -42,7 +56,7 @@ def keep_keys(
         rows = reading.stream.rows
         (reading.path.parent / SEEN).rename(path)
     else:
-        rows = _cut_keys(connection, plan, reading, window, ids, path)
+        rows = write_keys(connection, plan, reading.path, cut(plan, window, ids), path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
     reach("late.kept")
@@ -65,13 +79,12 @@ def _writer(path: Path, columns: tuple[Column, ...]) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, arrow_schema(columns), compression="zstd", compression_level=1)
 
 
-def _cut_keys(
-    connection: DuckDBPyConnection, plan: Plan, reading: Reading, window: Window, ids: Ids | None, path: Path
+def write_keys(
+    connection: DuckDBPyConnection, plan: Plan, extract: Path, conditions: Sequence[exp.Expr], path: Path
 ) -> int:
+    """Write the keys of those rows of an extract, the table `found` of the conditions. Returns how many they are."""
     columns = key_columns(plan)
-    select = _select(columns).from_(_parquet(reading.path))
-    for condition in cut(plan, window, ids):
-        select = select.where(condition)
+    select = _select(columns).from_(called("found", _parquet([extract]))).where(*conditions)
     rows, schema = 0, arrow_schema(columns)
     with _writer(path, columns) as writer:
         for batch in connection.sql(select.sql("duckdb")).to_arrow_reader(BATCH_ROWS):
@@ -81,26 +94,40 @@ def _cut_keys(
     return rows
 
 
-def count_late(
-    plan: Plan, records: Sequence[WindowRecord], spool: Spool, connection: DuckDBPyConnection, folder: Path, server: str
-) -> dict[str, int]:
-    """How many rows of each finished window were not there when it was read, by partition key; only those with any.
+def kept(plan: Plan, records: Sequence[WindowRecord], ledger: Ledger, spool: Spool, folder: Path) -> list[Kept]:
+    """Those of the windows that are finished, with the keys of their rows.
 
-    Raises ConnectorError. A window whose keys are gone from the spool is passed over.
+    One whose keys are gone from the spool, or were of other columns than now, is passed over.
     """
-    columns = key_columns(plan)
-    known = [(record, path) for record in records if _has_rows_to_come(plan, record) and (path := _seen(record, spool))]
-    if not known or not columns:
+    found = []
+    for key in [record.partition for record in records] if key_columns(plan) else []:
+        owned = ledger.ownership(plan.export.export, key)
+        # Looked up after the version: a rival that seals between the two moves the version on.
+        record = ledger.window(plan.export.export, key)
+        others = files(plan, [each for each in owned.carried if each.partition == key], folder)
+        own = _seen(plan, record, spool) if record and _has_rows_to_come(plan, record) else None
+        if record is not None and own is not None and others is not None:
+            found.append(Kept(record, (own, *others), owned.version))
+    return found
+
+
+def count_late(
+    plan: Plan, known: Sequence[Kept], connection: DuckDBPyConnection, folder: Path, server: str
+) -> dict[str, int]:
+    """How many rows of each window were not there when it was read, by partition key; only those with any.
+
+    Raises ConnectorError.
+    """
+    if not known:
         return {}
-    found = _reread(plan, [record for record, _ in known], columns, folder / "sweep.parquet", server)
+    path = folder / "sweep.parquet"
+    _reread(plan, [each.record for each in known], key_columns(plan), path, server)
     reach("late.read")
-    seen = exp.func("read_parquet", exp.array(*(exp.Literal.string(str(path)) for _, path in known)))
+    seen = among(plan, [path for each in known for path in each.paths])
     late: dict[str, int] = {}
-    for record, _ in known:
-        window, ids = _span([record])
-        missing = exp.select(exp.Count(this=exp.Star())).from_(_called("found", found))
-        for condition in [*cut(plan, window, ids), exp.not_(_known(columns, seen))]:
-            missing = missing.where(condition)
+    for record in [each.record for each in known]:
+        missing = exp.select(exp.Count(this=exp.Star())).from_(called("found", _parquet([path])))
+        missing = missing.where(*cut(plan, *span_of([record])), exp.not_(seen))
         if count := int(connection.sql(missing.sql("duckdb")).fetchall()[0][0]):
             late[record.partition] = count
     return late
@@ -111,27 +138,25 @@ def _has_rows_to_come(plan: Plan, record: WindowRecord) -> bool:
     return record.reached == "done" and (record.high_id is not None or not by_id)
 
 
-def _known(columns: tuple[Column, ...], seen: exp.Expr) -> exp.Expr:
-    pairs = (tuple(exp.column(each.name, table, quoted=True) for table in ("seen", "found")) for each in columns)
+def among(plan: Plan, paths: Sequence[Path]) -> exp.Expr:
+    """Whether the cursor and key of a row of the table `found` are in one of the files."""
+    names = [column.name for column in key_columns(plan)]
+    pairs = (tuple(exp.column(name, table, quoted=True) for table in ("seen", "found")) for name in names)
     same = [exp.NullSafeEQ(this=one, expression=other) for one, other in pairs]
-    return exp.Exists(this=exp.select("1").from_(_called("seen", seen)).where(*same))
+    return exp.Exists(this=exp.select("1").from_(called("seen", _parquet(paths))).where(*same))
 
 
-def _reread(
-    plan: Plan, records: Sequence[WindowRecord], columns: tuple[Column, ...], path: Path, server: str
-) -> exp.Expr:
-    """The keys that the source shows now in the span of the windows, or of those only that it shows since then."""
-    window, ids = _span(records)
-    query = query_of(plan, window, ids)
-    where = (*query.where, *_since(plan, records, server))
+def _reread(plan: Plan, records: Sequence[WindowRecord], columns: tuple[Column, ...], path: Path, server: str) -> None:
+    """Write the keys that the source shows now in the span of the windows, or those only that it shows since then."""
+    query = query_of(plan, *span_of(records))
+    where = (*query.where, *since(plan, records, server))
     schema = arrow_schema(columns)
     with plan.database.snapshot() as snapshot, pq.ParquetWriter(path, schema) as writer:
         for batch in snapshot.read(Query(query.relation, columns, where)):
             writer.write_batch(pa.record_batch(batch.columns, schema=schema))
-    return _parquet(path)
 
 
-def _since(plan: Plan, records: Sequence[WindowRecord], server: str) -> list[exp.Expr]:
+def since(plan: Plan, records: Sequence[WindowRecord], server: str) -> list[exp.Expr]:
     """What narrows the sweep to rows committed since, where the database can tell and is still the same one."""
     positions = [str((record.seen or {}).get("position") or "") for record in records]
     if not all(positions) or any(record.server != server for record in records):
@@ -140,7 +165,7 @@ def _since(plan: Plan, records: Sequence[WindowRecord], server: str) -> list[exp
     return [] if condition is None else [condition]
 
 
-def _span(records: Sequence[WindowRecord]) -> tuple[Window, Ids | None]:
+def span_of(records: Sequence[WindowRecord]) -> tuple[Window, Ids | None]:
     """From the first window's beginning to the last one's end."""
     window = Window(records[0].partition, min(r.lo for r in records), max(r.hi for r in records))
     highs = [record.high_id for record in records if record.high_id is not None]
@@ -151,13 +176,27 @@ def _span(records: Sequence[WindowRecord]) -> tuple[Window, Ids | None]:
     return window, Ids(None if len(known) < len(lows) else min(known), max(highs))
 
 
-def _seen(record: WindowRecord, spool: Spool) -> Path | None:
+def _seen(plan: Plan, record: WindowRecord, spool: Spool) -> Path | None:
     facts: dict[str, Any] = record.seen or {}
     path = spool.root / str(facts.get("path", ""))
-    return path if path.is_file() and _sha256(path) == facts["sha256"] else None
+    return path if path.is_file() and _sha256(path) == facts["sha256"] and _has_keys(plan, path) else None
 
 
-def _called(name: str, function: exp.Expr) -> exp.Table:
+def files(plan: Plan, found: Sequence[Carried], folder: Path) -> tuple[Path, ...] | None:
+    """The keys of carried rows as files in `folder`; None where they were of other columns than now."""
+    paths = []
+    for each in found:
+        paths.append(folder / f"{hashlib.sha256(each.keys).hexdigest()}.parquet")
+        paths[-1].write_bytes(each.keys)
+    return tuple(paths) if all(_has_keys(plan, path) for path in paths) else None
+
+
+def _has_keys(plan: Plan, path: Path) -> bool:
+    return list(pq.read_schema(path).names) == [column.name for column in key_columns(plan)]
+
+
+def called(name: str, function: exp.Expr) -> exp.Table:
+    """What a query takes rows from, under a name of its own."""
     return exp.Table(this=function.copy(), alias=exp.TableAlias(this=exp.to_identifier(name)))
 
 
@@ -165,8 +204,10 @@ def _select(columns: tuple[Column, ...]) -> exp.Select:
     return exp.select(*(exp.column(column.name, quoted=True) for column in columns))
 
 
-def _parquet(path: Path) -> exp.Expr:
-    return exp.func("read_parquet", exp.Literal.string(str(path)))
+def _parquet(paths: Sequence[Path]) -> exp.Expr:
+    files = exp.array(*(exp.Literal.string(str(path)) for path in paths))
+    wide = exp.EQ(this=exp.to_identifier("union_by_name"), expression=exp.true())
+    return exp.func("read_parquet", files, wide)
 
 
 def _sha256(path: Path) -> str:

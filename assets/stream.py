@@ -8,7 +8,7 @@ extract's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from assets.late import is_kept
 from assets.plan import Plan, key_columns
 from assets.seen import passing_keys
 from assets.windows import Window
+from resources.databases.base import Query
 from resources.failpoint import reach
 from spec.errors import OutgateError
 
@@ -39,16 +40,21 @@ Batches = Generator[pa.RecordBatch]
 
 @dataclass(frozen=True)
 class Asked:
-    """A window, the span that would be read for it, and the horizon it is read behind."""
+    """A window, the span that would be read for it, and the horizon it is read behind.
+
+    `carried` says that late rows are carried into it or out of it.
+    """
 
     plan: Plan
     window: Window
     span: Window
     horizon: Horizon
+    carried: bool = False
 
 
 DETOURS: tuple[tuple[str, Callable[[Asked], bool]], ...] = (
     ("several windows are cut out of one reading", lambda asked: asked.span != asked.window),
+    ("late rows are carried into the window or out of it", lambda asked: asked.carried),
     ("each delivery passes over the rows", lambda asked: len(asked.plan.export.deliver) > 1),
     ("`transform:` wants a table", lambda asked: asked.plan.export.transform is not None),
     ("the preview of groups needs all rows", lambda asked: asked.plan.export.aggregated),
@@ -73,10 +79,16 @@ def begin(asked: Asked, ids: Ids | None, folder: Path, progress: Progress) -> Re
     return Reading(folder / EXTRACT, columns, asked.horizon, stream=Stream(arrow_schema(columns), passing, progress))
 
 
-def read(plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Path, progress: Progress) -> Reading:
-    """Read `span` (one window, or several neighbours) into a file of `folder`. Raises RowsRefused, ConnectorError."""
+def read(
+    plan: Plan, span: Window, ids: Ids | None, horizon: Horizon, folder: Path, progress: Progress,
+    also: Sequence[Query] = (),
+) -> Reading:  # fmt: skip
+    """Read `span` (one window, or several neighbours) into a file, and what `also` asks for in the same snapshot.
+
+    Raises RowsRefused and ConnectorError.
+    """
     path, schema = folder / EXTRACT, arrow_schema(plan.relation.columns)
-    stream = Stream(schema, lambda: checked(plan, span, ids), progress, "extract.written")
+    stream = Stream(schema, lambda: checked(plan, span, ids, also), progress, "extract.written")
     with closing(stream), stream.whole(), _written(path, schema) as writer:
         for batch in stream.told(stream.taken):
             writer.write_batch(batch)

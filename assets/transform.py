@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from assets.extract import Ids, Reading, arrow_schema, cut
+from assets.carry import parts
+from assets.extract import Ids, Reading, arrow_schema
 from assets.lines import header, line, quoted
 from assets.parts import Part, write_parts
 from assets.plan import Plan
+from assets.seen import called
 from assets.windows import Window
 from spec.delivery import Delivery, Parquet
 from spec.errors import DeclarationError, OutgateError
@@ -99,11 +101,12 @@ def _extract_view(
     rows: exp.Expr = exp.func("read_parquet", exp.Literal.string(str(reading.path)))
     if reading.stream is not None:
         connection.register(ARRIVING, reading.stream.reader())
-        rows = exp.to_table(ARRIVING)
-    select = exp.select(*(_column(column.name, json=column.json) for column in reading.columns)).from_(rows)
-    for condition in cut(plan, window, ids):
-        select = select.where(condition)
-    connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {select.sql(dialect='duckdb')}")
+        rows = exp.to_identifier(ARRIVING)
+    select = exp.select(*(_column(column.name, json=column.json) for column in reading.columns))
+    select = select.from_(called("found", rows))
+    found = [select.where(*conditions) for conditions in parts(plan, reading.carry, window, ids)]
+    whole = " UNION ALL ".join(each.sql(dialect="duckdb") for each in found)
+    connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {whole}")
 
 
 def _column(name: str, *, json: bool) -> exp.Expr:

@@ -41,8 +41,11 @@ def _of_all(window: Window, delivery: Delivery) -> str:
 
 
 def _late(window: Window) -> str:
-    rows = (window.horizon or {}).get("late")
-    return f"delivered again with {rows} late rows" if rows else ""
+    found: dict[str, Any] = window.horizon or {}
+    rows, carried = found.get("late"), found.get("carried", {})
+    said = [f"delivered again with {rows} late rows"] if rows else []
+    said += [f"with {rows} late rows of {partition}" for partition, rows in carried.items()]
+    return "; ".join(said)
 
 
 def _time(moment: Any) -> str | None:

@@ -81,6 +81,18 @@ def _packs_need_a_key(export: Export) -> None:
         raise Misplaced(message, "source", "batch_rows")
 
 
+def _carry_needs_a_key(export: Export) -> None:
+    cursor = export.source.cursor
+    if cursor is None or cursor.late != "carry":
+        return
+    if export.mode != "incremental":
+        message = "`late: carry` is for `mode: incremental`: a snapshot has all rows, so none comes late"
+        raise Misplaced(message, "source", "cursor", "late")
+    if cursor.by == "time" and cursor.key is None:
+        message = "`late: carry` needs a `key:` in `cursor:`: without it nobody can tell which rows came late"
+        raise Misplaced(message, "source", "cursor", "late")
+
+
 def _aggregate_of_snapshot(export: Export) -> None:
     if export.aggregated and export.mode != "snapshot":
         message = "aggregates need `mode: snapshot`: a row whose cursor moves would be counted in two windows"
@@ -117,6 +129,6 @@ def _fields_together(export: Export) -> None:
 
 
 RULES = (
-    _needs_cursor, _packs_need_a_key, _aggregate_of_snapshot, _distinct_deliveries, _paths_tell_windows_apart,
-    _fields_together,
+    _needs_cursor, _packs_need_a_key, _carry_needs_a_key, _aggregate_of_snapshot, _distinct_deliveries,
+    _paths_tell_windows_apart, _fields_together,
 )  # fmt: skip

@@ -22,7 +22,6 @@ _KEYS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),
-    (("source", "cursor", "late"), "carry"),
     (("deliver", "*", "format", "type"), "tsv"),
     (("deliver", "*", "format", "type"), "json"),
     (("deliver", "*", "format", "type"), "excel"),

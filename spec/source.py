@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from spec.base import Duration, Identifier, Model, Name, Zone
 
 Late = Annotated[
-    Literal["restate", "report"] | None,
-    Field(description="rows that come late: their window is delivered again, or they are only counted"),
+    Literal["restate", "carry", "report"] | None,
+    Field(description="rows that come late: delivered with their window again, with the next one, or only counted"),
 ]
 StampedBy = Annotated[
     Literal["database", "application"],

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from resources.failpoint import reach
-from resources.ledger import rows
+from resources.ledger import carrying, rows
 from resources.ledger.mirror import Mirror, Mirrored
 from resources.ledger.quotas import Quotas
-from resources.ledger.records import Artifact, Ending, Lease, Tokens
+from resources.ledger.records import Artifact, Carried, Ending, Lease, Tokens
 from resources.ledger.schema import artifact, delivery, export, window
 from spec.errors import LedgerError
 
@@ -45,26 +45,35 @@ class Journey(Quotas):
         artifacts: Sequence[Artifact],
         seen: dict[str, object] | None = None,
         takes_nulls: bool = False,
+        carried: Sequence[Carried] = (),
+        basis: Mapping[str, int] | None = None,
     ) -> None:
         """Record the sealed bytes of every delivery: from here on nothing is read from the source any more.
 
         `takes_nulls` says that the rows without a cursor are among them: no other window of the export may have them.
-        Raises LedgerError when the window is sealed already, and when another one has those rows.
+        `carried`: the late rows of other windows among them; `basis`: the version, by partition, of the ownership that
+        they and the window's own rows were told apart by. Raises LedgerError when the window is sealed already, when
+        another one has the rows without a cursor, and when a version has moved.
         """
         facts = {"horizon": horizon, "fingerprint": fingerprint, "server": server, "rows": rows, "seen": seen}
         reach("ledger.seal.before")
         with self.write() as conn:
             if takes_nulls:
                 _take_nulls(conn, lease)
-            sequence = self._seal(conn, lease, facts, artifacts)
+            carrying.refuse_moved(conn, lease, basis or {})
+            sequence = self._seal(conn, lease, facts, artifacts, carried)
         self._mirrored(sequence)
         reach("ledger.seal.after")
 
-    def _seal(self, conn: Connection, lease: Lease, facts: dict[str, object], artifacts: Sequence[Artifact]) -> int:
+    def _seal(
+        self, conn: Connection, lease: Lease, facts: dict[str, object], artifacts: Sequence[Artifact],
+        carried: Sequence[Carried],
+    ) -> int:  # fmt: skip
         row = rows.fenced(conn, lease)
         if row["reached"] != "planned":
             raise LedgerError(f"{rows.place(row)} is {row['reached']!r}: sealed bytes are never replaced; deliver them")
         _keep(conn, row, artifacts)
+        carrying.keep(conn, row, carried)
         reached = {"reached": "sealed", "state": "sealed", "detail": ""}
         now = self.instant(conn)
         conn.execute(update(delivery).where(delivery.c.window_id == row["id"]).values(**reached, updated_at=now))

@@ -134,6 +134,24 @@ class IdPosition:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """Late rows of window `partition` that window `into` delivers; `keys`: a Parquet file of their cursors and keys."""
+
+    partition: str
+    into: str
+    rows: int
+    keys: bytes
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """All that was carried out of a window or into it. `version` moves when it changes or the window is sealed."""
+
+    version: int
+    carried: tuple[Carried, ...]
+
+
+@dataclass(frozen=True)
 class QuotaRow:
     """One pool in one period, all three figures in `unit`."""
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -153,6 +154,15 @@ artifact = Table(
     Index("artifact_name", "name"),
 )
 
+carried = Table(
+    "carried",
+    tables,
+    Column("window_id", BIG, ForeignKey(window.c.id), primary_key=True),
+    Column("partition", KEY, primary_key=True, index=True),  # the window that they came too late for
+    Column("rows", BIG, nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+)
+
 quota = Table(
     "quota",
     tables,
@@ -196,6 +206,12 @@ event = Table(
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ('ALTER TABLE "window" ADD COLUMN seen JSON',),
     ("ALTER TABLE ledger ADD COLUMN environment TEXT", "ALTER TABLE export ADD COLUMN nulls_in TEXT"),
+    (
+        """CREATE TABLE carried (
+        window_id BIGINT NOT NULL REFERENCES "window" (id), partition TEXT NOT NULL, rows BIGINT NOT NULL,
+        keys BYTEA NOT NULL, PRIMARY KEY (window_id, partition))""",
+        "CREATE INDEX ix_carried_partition ON carried (partition)",
+    ),
 )
 """Entry n holds the statements, valid on both databases, that lift version n + 1 to n + 2."""
 

@@ -163,3 +163,15 @@ def test_a_correction_is_recorded_with_its_own_window(small: Small, instance: dg
     }  # fmt: skip
     assert (found[day(0)]["generation"], found[day(0)]["late rows"]) == (2, 1)
     assert "late rows" not in found[day(2)]
+
+
+def test_carried_rows_are_told_with_the_window_that_has_them(small: Small, instance: dg.DagsterInstance) -> None:
+    """Its metadata says how many came late for which partition; that partition is not materialized anew."""
+    small.declare(EXPORT.replace("stamped_by: database", "stamped_by: database, late: carry, lookback: 9000d"))
+    assert run(small, instance, day(0), day(1)).success
+    small.sql("INSERT INTO sales VALUES (900, '2026-01-01 10:00Z', 'late', 1)")
+    assert run(small, instance, day(2), day(3)).success
+    found = materialized(instance)
+    assert [found[day(number)]["rows"] for number in range(4)] == [ROWS_A_DAY, ROWS_A_DAY, ROWS_A_DAY + 1, ROWS_A_DAY]
+    assert found[day(2)]["late rows carried"] == {day(0): 1}
+    assert found[day(0)]["generation"] == 1

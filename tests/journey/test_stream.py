@@ -257,6 +257,7 @@ def test_the_same_keys_are_kept(trial: Trial, source: Session) -> None:
     ("why", "more"),
     [
         ("several windows", {}),
+        ("late rows are carried", {}),
         ("each delivery", {"formats": ["csv", "ndjson"]}),
         ("`transform:`", {"transform": {"sql": "SELECT * FROM extract"}}),
         ("groups", {"mode": "snapshot", "fields": [{"from": "n", "aggregate": "group"}]}),
@@ -270,10 +271,11 @@ def test_what_goes_through_a_file(trial: Trial, source: Session, why: str, more:
     plan = trial.plan()
     window = plan.grid.window(DAY)
     span = Window(DAY, window.lo, window.hi + timedelta(days=why == "several windows"))
-    found = detour(Asked(plan, window, span, look(plan.database, plan.export.source.cursor)))
+    horizon = look(plan.database, plan.export.source.cursor)
+    found = detour(Asked(plan, window, span, horizon, carried=why == "late rows are carried"))
     assert (found == "") == (why == "")
     assert why in found
-    assert len(DETOURS) == 4
+    assert len(DETOURS) == 5
 
 
 SCHEMA = pa.schema([("n", pa.int64())])

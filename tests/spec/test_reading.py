@@ -40,6 +40,12 @@ WRONG = [
     ("x_{part}", "x", "`part_size` makes several files; use {part}"),
     ("{from: customer_id, to: local_id}", "{from: customer_id, to: gender}", "two fields leave as 'gender'"),
     ("to: local_id}", "to: local_id, aggregate: sum}", "aggregates need `mode: snapshot`"),
+    (
+        "column: updated_at, key: id}",
+        "column: updated_at, late: carry}",
+        "x.yaml:5: `source.cursor.late` `late: carry` needs a `key:`",
+    ),
+    ("key: id}", "key: id, late: carry}\nmode: snapshot", "`late: carry` is for `mode: incremental`"),
     ("  cursor: {by: time, column: updated_at, key: id}\n", "", "`mode: incremental` needs `source.cursor:`"),
     ('delimiter: ";"', "delimiter: '\"'", "`delimiter` and `enclosure` must differ"),
     ("start: 2024-01-01", "start: 2024-13-01", "'2024-13-01' is not a date"),

@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 
 from assets.plan import nulls_in
 from resources import failpoint
-from resources.ledger import Ledger, schema
+from resources.ledger import Carried, Ledger, schema
 from resources.ledger.engine import masked, parse
 from spec.errors import DeclarationError, LedgerError, LedgerMissing
 from tests.resources.ledger.conftest import Place
@@ -173,6 +173,9 @@ def test_a_migration_that_fails_changes_nothing(ledger: Ledger, place: Place, mo
         assert conn.execute(text("SELECT version FROM ledger")).scalar() == known
 
 
+CARRYING = Carried("2024-01-01", "2024-01-02", 1, b"\x00\xff")
+
+
 def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> None:
     """A ledger of the first version becomes what a new one is, and keeps what was in it."""
     done(ledger)
@@ -180,15 +183,22 @@ def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> No
     with closing(place.open()) as lifted:
         assert [(each.state, each.seen) for each in lifted.history()] == [("done", None)]
         assert [event.what for event in lifted.events()][-2:] == ["upgraded", "named"]
+        lease = leased(lifted, "2024-01-02")
+        lifted.seal(lease, horizon={}, fingerprint="", server="", rows=1, artifacts=(), carried=[CARRYING])
+        assert lifted.ownership("events", "2024-01-01").carried == (CARRYING,)
 
 
 COLUMNS = {2: {"window": "seen"}, 3: {"ledger": "environment", "export": "nulls_in"}}
 """What each version brought, by table."""
+CARRIED = 4
+"""The version that brought a table."""
 
 
 def lower(ledger: Ledger, version: int) -> None:
     """Make the ledger what it was in an earlier version."""
     with ledger.write() as conn:
+        if version < CARRIED:
+            conn.execute(text("DROP TABLE carried"))
         for table, column in [item for known, each in COLUMNS.items() if known > version for item in each.items()]:
             conn.execute(text(f'ALTER TABLE "{table}" DROP COLUMN {column}'))
         conn.execute(update(schema.ledger).values(version=version))

@@ -17,6 +17,7 @@ from sqlglot import exp
 from assets.bounds import refuse_other_ids
 from resources.databases.base import Column, Database
 from spec.errors import ConnectorError, DeclarationError
+from spec.filters import numbered
 from spec.reading import Declared
 from spec.shape import missing, needed_columns
 from spec.source import SqlFile
@@ -111,9 +112,7 @@ def _mentioned(declared: Declared) -> dict[str, str]:
     found |= {name: declared.where("source", "as_text", number) for number, name in enumerate(export.source.as_text)}
     if export.transform is None:
         found |= {field.from_: declared.where("fields", number) for number, field in enumerate(export.listed)}
-        for one, each in enumerate(export.filters.any if export.filters else []):
-            for two, condition in enumerate(each.all):
-                found[condition.field] = declared.where("filters", "any", one, "all", two)
+        found |= {condition.field: declared.where(*path) for path, condition in numbered(export.filters)}
     return found
 
 

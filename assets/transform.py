@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,11 @@ from assets.lines import header, line, quoted
 from assets.parts import Part, write_parts
 from assets.plan import Plan
 from assets.windows import Window
+from resources.databases.base import Column
 from spec.delivery import Delivery, Parquet
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
+from spec.filters import numbered
 from spec.shape import EXTRACT, compile_shape, missing
 
 if TYPE_CHECKING:
@@ -85,12 +88,36 @@ def shape(
 ) -> Shaped:
     """Cut the window out of a reading and shape it. Raises DeclarationError for what the declaration got wrong."""
     _extract_view(connection, plan, reading, window, ids)
+    return _shaped(connection, plan, reading.path.parent, window, reading.stream)
+
+
+def _shaped(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, folder: Path, window: Window, stream: Stream | None
+) -> Shaped:
     with _located(plan):
-        _transform(connection, plan, reading.path.parent)
+        _transform(connection, plan, folder)
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
-        sql = compile_shape(plan.export, columns, window.hi).sql(dialect="duckdb")
-        return Shaped(connection, sql, _describe(connection, sql), reading.stream)
+        sql = compile_shape(plan.declared, columns, window.hi).sql(dialect="duckdb")
+        return Shaped(connection, sql, _describe(connection, sql), stream)
+
+
+def rehearse(plan: Plan) -> None:
+    """Shape no row at all: what does not fit the types of the columns is seen before the source is read.
+
+    A transform that makes its columns of the rows (Polars, PIVOT) cannot be seen without rows. Raises DeclarationError.
+    """
+    import pyarrow as pa
+
+    if isinstance(plan.export.transform, PolarsTransform) or "pivot" in plan.transform_sql.lower():
+        return
+    columns = plan.relation.columns
+    with tempfile.TemporaryDirectory(prefix="outgate-") as name, engine(Path(name)) as connection:
+        connection.register(ARRIVING, pa.Table.from_batches([], schema=arrow_schema(columns)))
+        _view(connection, columns, exp.to_table(ARRIVING), [])
+        shaped = _shaped(connection, plan, Path(name), plan.grid.first, None)
+        with _located(plan):
+            connection.sql(shaped.sql).fetchall()
 
 
 def _extract_view(
@@ -100,8 +127,14 @@ def _extract_view(
     if reading.stream is not None:
         connection.register(ARRIVING, reading.stream.reader())
         rows = exp.to_table(ARRIVING)
-    select = exp.select(*(_column(column.name, json=column.json) for column in reading.columns)).from_(rows)
-    for condition in cut(plan, window, ids):
+    _view(connection, reading.columns, rows, cut(plan, window, ids))
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, columns: tuple[Column, ...], rows: exp.Expr, conditions: Iterable[exp.Expr]
+) -> None:
+    select = exp.select(*(_column(column.name, json=column.json) for column in columns)).from_(rows)
+    for condition in conditions:
         select = select.where(condition)
     connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {select.sql(dialect='duckdb')}")
 
@@ -158,10 +191,8 @@ def _after_transform(plan: Plan) -> dict[str, str]:
     if plan.export.transform is None:
         return {}
     found = {field.from_: plan.declared.where("fields", number) for number, field in enumerate(plan.export.listed)}
-    for one, each in enumerate(plan.export.filters.any if plan.export.filters else []):
-        for two, condition in enumerate(each.all):
-            found[condition.field] = plan.declared.where("filters", "any", one, "all", two)
-    return found
+    named = {condition.field: plan.declared.where(*path) for path, condition in numbered(plan.export.filters)}
+    return found | named
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
@@ -226,4 +257,4 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
         raise OutgateError(message) from None
 
 
-__all__ = ["Shaped", "arrow_schema", "engine", "shape", "write"]
+__all__ = ["Shaped", "arrow_schema", "engine", "rehearse", "shape", "write"]

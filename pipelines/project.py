@@ -182,6 +182,8 @@ class Project:
         """What makes the plan of an export when it is needed: this is where the source is first spoken to."""
 
         def make() -> Plan:
+            from assets.transform import rehearse
+
             export = declared.export
             database = self.connectors.get(export.source.connector)
             if not isinstance(database, Database):
@@ -190,9 +192,11 @@ class Project:
                 name: sql_text(self.folder, name, declared.where(*path)) for name, path in self._sql_files(declared)
             }
             relation = relate(declared, database, texts)
-            return Plan(
+            plan = Plan(
                 declared, database, relation, grid_of(export), self.transform_sql(declared), folder=str(self.folder)
             )
+            rehearse(plan)
+            return plan
 
         return make
 

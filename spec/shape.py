@@ -17,6 +17,9 @@ from spec.errors import DeclarationError
 from spec.export import Export
 from spec.fields import Field
 from spec.filters import columns_of, compile_filters
+from spec.reading import Declared
+from spec.source import TimeCursor
+from spec.values import Clock
 
 EXTRACT = "extract"
 INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
@@ -42,16 +45,26 @@ def missing(wanted: Mapping[str, str], columns: Mapping[str, object], what: str)
         raise DeclarationError(*dict.fromkeys(problems))
 
 
-def compile_shape(export: Export, columns: Mapping[str, str], now: datetime) -> exp.Select:
-    """The SELECT whose rows leave, from `columns` (name to DuckDB type) and the window's end `now`."""
+def compile_shape(declared: Declared, columns: Mapping[str, str], now: datetime) -> exp.Select:
+    """The SELECT whose rows leave, from `columns` (name to DuckDB type) and the window's end `now`.
+
+    Raises DeclarationError with the place of everything that does not fit the type of its column.
+    """
+    export = declared.export
     fields = export.listed or [Field.model_validate({"from": name}) for name in columns]
     select = exp.select(*(_aliased(field, columns) for field in fields)).from_(exp.to_identifier(EXTRACT, quoted=True))
-    condition = compile_filters(export.filters, now, export.partitions.timezone)
+    condition = compile_filters(export.filters, columns, _clock(export, now), lambda path: declared.where(*path))
     if condition is not None:
         select = select.where(condition)
     if export.aggregated:
         select = select.group_by(*(_value(field, columns) for field in fields if field.aggregate == "group"))
     return select
+
+
+def _clock(export: Export, now: datetime) -> Clock:
+    """Columns without a zone are in the zone that is declared for the cursor; without one, in that of the windows."""
+    zone, cursor = export.partitions.timezone, export.source.cursor
+    return Clock(now, zone, (cursor.timezone if isinstance(cursor, TimeCursor) else None) or zone)
 
 
 def _aliased(field: Field, columns: Mapping[str, str]) -> exp.Expr:

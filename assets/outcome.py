@@ -78,7 +78,7 @@ class Outcome:
 
 def masked_preview(shaped: Shaped, export: Export) -> str:
     """Ten rows as a Markdown table, personal data masked."""
-    tagged = {field.name for field in export.listed if field.pii or PERSONAL.search(field.from_)}
+    tagged = {field.name for field in export.listed if field.pii or any(map(PERSONAL.search, field.sources))}
     hidden = [name in tagged or bool(PERSONAL.search(name)) for name in shaped.columns]
     lines = ["| " + " | ".join(map(_cell, shaped.columns)) + " |", "|" + " --- |" * len(shaped.columns)]
     for row in shaped.preview():

@@ -19,7 +19,7 @@ from resources.databases.base import Column, Database
 from spec.errors import ConnectorError, DeclarationError
 from spec.filters import numbered
 from spec.reading import Declared
-from spec.shape import missing, needed_columns
+from spec.shape import made_of, missing, needed_columns
 from spec.source import SqlFile
 
 PLACES = ("low", "high", "last_id")
@@ -111,7 +111,7 @@ def _mentioned(declared: Declared) -> dict[str, str]:
         found[export.source.tenant.column] = declared.where("source", "tenant", "column")
     found |= {name: declared.where("source", "as_text", number) for number, name in enumerate(export.source.as_text)}
     if export.transform is None:
-        found |= {field.from_: declared.where("fields", number) for number, field in enumerate(export.listed)}
+        found |= made_of(declared)
         found |= {condition.field: declared.where(*path) for path, condition in numbered(export.filters)}
     return found
 

@@ -27,7 +27,7 @@ from spec.delivery import Delivery, Parquet
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
-from spec.shape import EXTRACT, compile_shape, missing
+from spec.shape import EXTRACT, compile_shape, made_of, missing
 
 if TYPE_CHECKING:
     import duckdb
@@ -190,9 +190,8 @@ def _function(plan: Plan, transform: PolarsTransform):  # type: ignore[no-untype
 def _after_transform(plan: Plan) -> dict[str, str]:
     if plan.export.transform is None:
         return {}
-    found = {field.from_: plan.declared.where("fields", number) for number, field in enumerate(plan.export.listed)}
     named = {condition.field: plan.declared.where(*path) for path, condition in numbered(plan.export.filters)}
-    return found | named
+    return made_of(plan.declared) | named
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:

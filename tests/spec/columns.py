@@ -97,5 +97,10 @@ def shaped(declared: Declared, **columns: tuple[pa.DataType, list[Any]]) -> list
 def _engine() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
-    atexit.register(connection.close)
+    atexit.register(_close)
     return connection
+
+
+def _close() -> None:
+    _engine().close()
+    _engine.cache_clear()

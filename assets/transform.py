@@ -6,6 +6,7 @@ of values in lines.py, the files in parts.py.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from spec.delivery import Delivery, Parquet
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
+from spec.personal import hide, pads, variables
 from spec.shape import EXTRACT, compile_shape, made_of, missing
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def _shaped(
 ) -> Shaped:
     with _located(plan):
         _transform(connection, plan, folder)
+        _set_keys(connection, plan)
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
         sql = compile_shape(plan.declared, columns, window.hi).sql(dialect="duckdb")
@@ -194,6 +197,14 @@ def _after_transform(plan: Plan) -> dict[str, str]:
     return made_of(plan.declared) | named
 
 
+def _set_keys(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """After the transform, whose author has no business with them, and as values: no statement has a key in it."""
+    for name, key in plan.keys.items():
+        both = pads(key, lambda data: hashlib.sha256(data).digest())
+        for variable, pad in zip(variables(name), both, strict=True):
+            connection.execute(f"SET VARIABLE {quoted(variable)} = ?::BLOB", [pad])
+
+
 def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
     relation = connection.sql(sql)
     return dict(zip(relation.columns, map(str, relation.types), strict=True))
@@ -246,7 +257,7 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
+        text = hide(" ".join(str(error).split()), plan.export.personal)
         message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
         raise OutgateError(message) from None
     except OSError as error:

@@ -38,7 +38,6 @@ class Asked(NamedTuple):
     target: str
     zone: str
     name: str
-    hidden: bool
 
 
 Build = Callable[[exp.Expr, Asked], exp.Expr]
@@ -95,17 +94,13 @@ def _where(good: exp.Expr, value: exp.Expr, asked: Asked) -> exp.Expr:
 
 
 def _refusal(value: exp.Expr, asked: Asked) -> exp.Expr:
-    """Names the value, unless it is somebody's; it hangs on the row either way, and is not raised without one."""
-    shown = exp.func("left", exp.cast(value.copy(), "text"), exp.convert(0 if asked.hidden else 60))
-    text = "a value" if asked.hidden else ""
-    said = [
-        f"column '{asked.name}' holds {text}",
-        shown,
-        f", which is no {asked.target}: correct it, or give it a `replace:`",
-    ]
-    return exp.func(
-        "error", exp.func("concat", *(each if isinstance(each, exp.Expr) else exp.convert(each) for each in said))
+    """Names the value, and so hangs on the row: an error without one would be raised for no rows at all."""
+    said = (
+        exp.convert(f"column {asked.name!r} holds "),
+        exp.func("left", exp.cast(value.copy(), "text"), exp.convert(60)),
+        exp.convert(f", which is no {asked.target}: correct it, or give the field a `replace:` or `default:`"),
     )
+    return exp.func("error", exp.func("concat", *said))
 
 
 def _from_text(value: exp.Expr, asked: Asked) -> exp.Expr:

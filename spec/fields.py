@@ -15,6 +15,7 @@ from spec.base import Identifier, Model
 from spec.casts import Cast
 from spec.expressions import Expression, columns_of
 from spec.patterns import Pattern
+from spec.personal import PERSONAL, Pii
 from spec.values import Scalar
 
 Aggregate = Literal["group", "count", "sum", "average", "min", "max"]
@@ -33,7 +34,7 @@ class Field(Model):
     cast: Cast | None = None
     format: Pattern | None = None
     aggregate: Aggregate | None = None
-    pii: bool = Setting(default=False, description="personal data: masked in previews and logs")
+    pii: Pii = Setting(default=False, description="personal data: never shown, and masked, dropped or hashed if said")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Field:
@@ -42,12 +43,29 @@ class Field(Model):
             raise ValueError(message)
         if self.expression is not None:
             _refuse_of_computed(self)
+        if not isinstance(self.pii, bool) and self.aggregate and not self._hashed_group:
+            message = f"what `pii:` says cannot be done to `aggregate: {self.aggregate}`; only a group can be hashed"
+            raise ValueError(message)
         return self
+
+    @property
+    def _hashed_group(self) -> bool:
+        return self.aggregate == "group" and self.pii not in {"mask", "drop"}
 
     @property
     def name(self) -> str:
         """The name that the column leaves with."""
         return self.to or str(self.from_)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it is delivered at all."""
+        return self.pii != "drop"
+
+    @property
+    def personal(self) -> bool:
+        """Whether it is tagged, or looks personal by the name of its column."""
+        return bool(self.pii) or any(map(PERSONAL.search, self.sources))
 
     @property
     def sources(self) -> list[str]:
@@ -75,6 +93,9 @@ def together(fields: list[Field]) -> None:
             f"two fields leave as {twice[0]!r}; give one of them another `to:` "
             "(capitals do not count: databases and spreadsheets that read the file do not tell them apart)"
         )
+        raise ValueError(message)
+    if fields and not any(field.leaves for field in fields):
+        message = "every field is dropped; let at least one leave"
         raise ValueError(message)
     kinds = {field.aggregate for field in fields} or {None}
     if kinds != {None} and (computed := [field.name for field in fields if field.expression is not None]):

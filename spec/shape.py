@@ -22,6 +22,7 @@ from spec.fields import Field
 from spec.filters import columns_of, compile_filters
 from spec.kinds import WORDS, kind_of
 from spec.patterns import strftime
+from spec.personal import compile_pii
 from spec.reading import Declared
 from spec.source import TimeCursor
 from spec.values import Clock, Scalar, literal
@@ -33,7 +34,7 @@ def needed_columns(export: Export) -> list[str] | None:
     """The source columns that shaping looks at; None means all of them."""
     if export.fields == "all" or export.transform:
         return None
-    names = [name for field in export.listed for name in field.sources]
+    names = [name for field in export.listed if field.leaves for name in field.sources]
     return list(dict.fromkeys([*names, *columns_of(export.filters)]))
 
 
@@ -83,7 +84,8 @@ def _compiled(declared: Declared, columns: Mapping[str, str], zone: Clock) -> It
     export, problems = declared.export, list[str]()
     for number, field in enumerate(export.listed or [Field.model_validate({"from": name}) for name in columns]):
         try:
-            yield field, _field(field, columns, zone)
+            if field.leaves:
+                yield field, _field(field, columns, zone)
         except ValueError as error:
             problems.append(f"{declared.where('fields', number)}: {error}")
     if problems:
@@ -93,11 +95,13 @@ def _compiled(declared: Declared, columns: Mapping[str, str], zone: Clock) -> It
 def _field(field: Field, columns: Mapping[str, str], clock: Clock) -> exp.Expr:
     """Replaced, filled, cast; then aggregated; then spelled. Rows whose group is spelled alike are one group."""
     if field.expression is not None:
-        return compile_expression(field.expression)
+        return compile_pii(compile_expression(field.expression), None, field.pii, field.name)
     value, type_ = _value(field, columns, clock)
     if field.aggregate:
         value = compile_aggregate(field.aggregate, value, type_, field.name)
-    return _formatted(value, type_, field, clock) if field.format else value
+    if field.format:
+        value, type_ = _formatted(value, type_, field, clock), "VARCHAR"
+    return compile_pii(value, type_, field.pii, field.name)
 
 
 def _value(field: Field, columns: Mapping[str, str], clock: Clock) -> tuple[exp.Expr, str]:
@@ -109,7 +113,7 @@ def _value(field: Field, columns: Mapping[str, str], clock: Clock) -> tuple[exp.
         value = _filled(value, type_, field, clock)
     if field.cast:
         target = type_of(field.cast)
-        value = compile_cast(value, field.cast, Asked(type_, target, clock.zone, name, hidden=field.pii))
+        value = compile_cast(value, field.cast, Asked(type_, target, clock.zone, name))
         type_ = target
     return value, type_
 

@@ -29,6 +29,7 @@ from resources.stores.base import Store
 from spec.delivery import Delivery
 from spec.errors import DeclarationError
 from spec.export import Export
+from spec.filters import dates_of
 from spec.template import render, tells_windows_apart, variables
 
 MANIFEST = "_manifest.json"
@@ -45,7 +46,9 @@ def seal(
     `late_rows` says how many rows had come late, where this generation is the correction for them.
     """
     _refuse_others(plan, lease, ledger)
-    corrects = {} if late_rows is None else {"late": late_rows}
+    corrects: dict[str, object] = {} if late_rows is None else {"late": late_rows}
+    if dates := dates_of(plan.export.filters, window.hi, plan.export.partitions.timezone):
+        corrects["dates"] = dates
     spool.tidy(lease)
     folder = spool.workshop(lease)
     artifacts: list[Artifact] = []

@@ -9,13 +9,14 @@ filter sees (the shaped extract) is decided in shape.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 from sqlglot import exp
 
 from spec.base import Identifier, Model
-from spec.dates import is_expression, parse
+from spec.dates import evaluate, is_expression, parse
 from spec.document import Path
 from spec.errors import DeclarationError
 from spec.kinds import WORDS, Kind, item_of, kind_of
@@ -177,6 +178,12 @@ def numbered(filters: Filters | None) -> Iterator[tuple[Path, Condition]]:
     for one, each in enumerate(filters.any if filters else []):
         for two, condition in enumerate(each.all):
             yield ("filters", "any", one, "all", two), condition
+
+
+def dates_of(filters: Filters | None, now: datetime, zone: str) -> dict[str, str]:
+    """The instant that each `date:` expression meant, in ISO 8601: what a receipt keeps of them."""
+    said = (str(value) for _, condition in numbered(filters) for value in condition.values if is_expression(value))
+    return {text: evaluate(text, now, zone).isoformat() for text in said}
 
 
 def compile_filters(

@@ -20,6 +20,7 @@ from sqlglot import exp
 
 from spec.dates import evaluate, is_expression, parse
 from spec.kinds import FLOATS, INTEGERS, Kind, digits, kind_of
+from spec.patterns import spelled
 
 Scalar = str | int | float | bool
 Read = str | Decimal | bool | date | time | datetime
@@ -43,9 +44,6 @@ def _text(value: Scalar) -> str:
     if not isinstance(value, str):
         message = f"{value!r} is not text; write it in quotes"
         raise ValueError(message)  # noqa: TRY004  (what a validator raises)
-    if is_expression(value):
-        message = f"{value!r} is a date expression, and no text"
-        raise ValueError(message)
     return value
 
 
@@ -100,10 +98,14 @@ RELATIVE = frozenset({"date", "local", "instant"})
 
 def read(value: Scalar, kind: Kind) -> Read | None:
     """The value as one of a kind, None for a `date:` expression. Raises ValueError saying what is allowed."""
-    if is_expression(value) and kind in RELATIVE:
-        parse(str(value))
-        return None
-    return READERS[kind](value)
+    if not is_expression(value) or kind not in {*RELATIVE, "text"}:
+        return READERS[kind](value)
+    pattern = parse(str(value)).pattern
+    if bool(pattern) != (kind == "text"):
+        said = "text wants a pattern behind it" if kind == "text" else "only text has a pattern"
+        message = f"{value!r} is a date expression: {said}, as in `date:yesterday|yyyy-MM-dd`"
+        raise ValueError(message)
+    return None
 
 
 def literal(value: Scalar, type_: str, clock: Clock) -> exp.Expr:
@@ -114,7 +116,7 @@ def literal(value: Scalar, type_: str, clock: Clock) -> exp.Expr:
         raise ValueError(message)
     found = read(value, kind)
     if found is None:
-        found = _relative(evaluate(str(value), clock.now, clock.zone), kind, clock)
+        found = _relative(str(value), kind, clock)
     if isinstance(found, Decimal):
         return _cast(_fitting(found, type_), type_)
     if isinstance(found, datetime) and kind == "instant":
@@ -125,9 +127,12 @@ def literal(value: Scalar, type_: str, clock: Clock) -> exp.Expr:
     return exp.Literal.string(found) if isinstance(found, str) else _cast(_iso(found), type_)
 
 
-def _relative(moment: datetime, kind: Kind, clock: Clock) -> date | datetime:
+def _relative(text: str, kind: Kind, clock: Clock) -> str | date | datetime:
+    moment = evaluate(text, clock.now, clock.zone)
     if kind == "instant":
         return moment
+    if kind == "text":
+        return spelled(moment, parse(text).pattern)
     return moment.date() if kind == "date" else moment.astimezone(ZoneInfo(clock.source_zone)).replace(tzinfo=None)
 
 

@@ -7,6 +7,7 @@ tenant's condition is put around it, where the user's text cannot reach it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ BEYOND = 10**37
 """Above every id, and still a number to every database: a NULL would compare with nothing, and rows would be lost."""
 
 _MARK = "outgate_{}_place"
+_JOIN, _ON = (re.compile(words, re.IGNORECASE) for words in (r"\bjoin\b", r"\b(on|using|cross|natural)\b"))
+LOOSE_JOINS = 8
+"""Joins that say nothing of how: each doubles the time that the text takes to read."""
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command, exp.Into, exp.Lock)
 
 
@@ -135,11 +139,7 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
         text = text.replace(other, name)
     for name in PLACES:
         text = text.replace(f"{{{name}}}", _MARK.format(name))
-    try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree is not None]
-    except sqlglot.errors.SqlglotError as error:
-        detail = " ".join(str(error).split())
-        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+    trees = _parsed(text, dialect, place)
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise DeclarationError(f"{place}: expected one SELECT, found {len(trees)} statements or one that is no SELECT")
     if (bad := trees[0].find(*_CHANGES)) is not None:
@@ -150,6 +150,23 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
         named = ", ".join(f"{{{name}}}" for name in PLACES)
         raise DeclarationError(f"{place}: {named} are values, not text: write them without quotes")
     return trees[0]
+
+
+def _parsed(text: str, dialect: str, place: str) -> list[exp.Expr]:
+    """The statements of a text, each of which can be written again."""
+    if len(_JOIN.findall(text)) - len(_ON.findall(text)) > LOOSE_JOINS:
+        raise DeclarationError(
+            f"{place}: more than {LOOSE_JOINS} joins have neither ON nor USING; say CROSS JOIN, or on what"
+        )
+    try:
+        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree is not None]
+        [tree.sql(dialect=dialect) for tree in trees]
+    except RecursionError:
+        raise DeclarationError(f"{place}: the SQL has too much inside each other; say it more simply") from None
+    except sqlglot.errors.SqlglotError as error:
+        detail = " ".join(str(error).split())
+        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+    return trees
 
 
 def _refuse_twins(columns: tuple[Column, ...], place: str) -> None:

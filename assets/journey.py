@@ -34,7 +34,8 @@ from resources.secrets import scrub
 from resources.spool import Spool
 from resources.stores.base import Store
 from spec.delivery import Delivery
-from spec.errors import DeclarationError, LeaseLost, LedgerError, OutgateError, SpoolLost
+from spec.errors import DeclarationError, LeaseLost, LedgerError, OutgateError, RowsRefused, SpoolLost
+from spec.personal import hide
 from spec.reading import Declared
 
 LEASE = timedelta(seconds=30)
@@ -131,6 +132,8 @@ class Journey:
     def _told(self, window: Window, error: Exception) -> OutgateError:
         """The error as a person is told it; one that nobody foresaw goes to the log with all its details."""
         _refuse_interrupt(error)
+        if isinstance(error, RowsRefused):
+            return RowsRefused(hide(str(error), self.declared.export.personal))
         if isinstance(error, OutgateError):
             return error
         place = f"{self.declared.export.export} {window.key}"

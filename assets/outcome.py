@@ -11,9 +11,8 @@ from assets.transform import Shaped
 from resources.ledger import Window as WindowRecord
 from spec.errors import LeaseLost, OutgateError
 from spec.export import Export
+from spec.personal import MASK, PERSONAL
 
-PERSONAL = re.compile(r"(?i)e-?mail|phone|mobile|birth|first_?name|last_?name|full_?name|address|iban|passport")
-MASK = "•••"
 WIDEST = 60
 
 
@@ -94,7 +93,7 @@ class Outcome:
 
 def masked_preview(shaped: Shaped, export: Export) -> str:
     """Ten rows as a Markdown table, personal data masked."""
-    tagged = {field.name for field in export.listed if field.pii or PERSONAL.search(field.from_)}
+    tagged = {field.name for field in export.listed if field.personal}
     hidden = [name in tagged or bool(PERSONAL.search(name)) for name in shaped.columns]
     lines = ["| " + " | ".join(map(_cell, shaped.columns)) + " |", "|" + " --- |" * len(shaped.columns)]
     for row in shaped.preview():

@@ -4,6 +4,7 @@ windows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class Plan:
     folder: str = field(default="", kw_only=True)
     nulls_in: str | None = field(default=None, kw_only=True)
     """The partition whose window took the rows without a cursor, where the ledger knows of one."""
+    keys: Mapping[str, bytes] = field(default_factory=dict, kw_only=True, repr=False)
+    """The key of each field that is hashed with one, by the field's name."""
 
     @property
     def export(self) -> Export:

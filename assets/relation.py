@@ -7,6 +7,7 @@ tenant's condition is put around it, where the user's text cannot reach it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from sqlglot import exp
 from assets.bounds import refuse_other_ids
 from resources.databases.base import Column, Database
 from spec.errors import ConnectorError, DeclarationError
+from spec.filters import numbered
 from spec.reading import Declared
-from spec.shape import missing, needed_columns
+from spec.shape import made_of, missing, needed_columns
 from spec.source import SqlFile
 
 PLACES = ("low", "high", "last_id")
@@ -28,6 +30,9 @@ BEYOND = 10**37
 """Above every id, and still a number to every database: a NULL would compare with nothing, and rows would be lost."""
 
 _MARK = "outgate_{}_place"
+_JOIN, _ON = (re.compile(words, re.IGNORECASE) for words in (r"\bjoin\b", r"\b(on|using|cross|natural)\b"))
+LOOSE_JOINS = 8
+"""Joins that say nothing of how: each doubles the time that the text takes to read."""
 _CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command, exp.Into, exp.Lock)
 
 
@@ -110,10 +115,8 @@ def _mentioned(declared: Declared) -> dict[str, str]:
         found[export.source.tenant.column] = declared.where("source", "tenant", "column")
     found |= {name: declared.where("source", "as_text", number) for number, name in enumerate(export.source.as_text)}
     if export.transform is None:
-        found |= {field.from_: declared.where("fields", number) for number, field in enumerate(export.listed)}
-        for one, each in enumerate(export.filters.any if export.filters else []):
-            for two, condition in enumerate(each.all):
-                found[condition.field] = declared.where("filters", "any", one, "all", two)
+        found |= made_of(declared)
+        found |= {condition.field: declared.where(*path) for path, condition in numbered(export.filters)}
     return found
 
 
@@ -136,11 +139,7 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
         text = text.replace(other, name)
     for name in PLACES:
         text = text.replace(f"{{{name}}}", _MARK.format(name))
-    try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree is not None]
-    except sqlglot.errors.SqlglotError as error:
-        detail = " ".join(str(error).split())
-        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+    trees = _parsed(text, dialect, place)
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise DeclarationError(f"{place}: expected one SELECT, found {len(trees)} statements or one that is no SELECT")
     if (bad := trees[0].find(*_CHANGES)) is not None:
@@ -151,6 +150,23 @@ def parse_select(text: str, dialect: str, place: str) -> exp.Expr:
         named = ", ".join(f"{{{name}}}" for name in PLACES)
         raise DeclarationError(f"{place}: {named} are values, not text: write them without quotes")
     return trees[0]
+
+
+def _parsed(text: str, dialect: str, place: str) -> list[exp.Expr]:
+    """The statements of a text, each of which can be written again."""
+    if len(_JOIN.findall(text)) - len(_ON.findall(text)) > LOOSE_JOINS:
+        raise DeclarationError(
+            f"{place}: more than {LOOSE_JOINS} joins have neither ON nor USING; say CROSS JOIN, or on what"
+        )
+    try:
+        trees = [tree for tree in sqlglot.parse(text, dialect=dialect) if tree is not None]
+        [tree.sql(dialect=dialect) for tree in trees]
+    except RecursionError:
+        raise DeclarationError(f"{place}: the SQL has too much inside each other; say it more simply") from None
+    except sqlglot.errors.SqlglotError as error:
+        detail = " ".join(str(error).split())
+        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+    return trees
 
 
 def _refuse_twins(columns: tuple[Column, ...], place: str) -> None:

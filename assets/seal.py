@@ -30,6 +30,7 @@ from resources.stores.base import Store
 from spec.delivery import Delivery
 from spec.errors import DeclarationError
 from spec.export import Export
+from spec.filters import dates_of
 from spec.template import render, tells_windows_apart, variables
 
 MANIFEST = "_manifest.json"
@@ -49,6 +50,8 @@ def seal(
     others = carried(window, reading.carry)
     corrects: dict[str, object] = {} if late_rows is None else {"late": late_rows}
     corrects |= {"carried": {each.partition: each.rows for each in others}} if others else {}
+    if dates := dates_of(plan.export.filters, window.hi, plan.export.partitions.timezone):
+        corrects["dates"] = dates
     spool.tidy(lease)
     folder = spool.workshop(lease)
     artifacts: list[Artifact] = []

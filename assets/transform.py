@@ -6,9 +6,11 @@ of values in lines.py, the files in parts.py.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +25,13 @@ from assets.parts import Part, write_parts
 from assets.plan import Plan
 from assets.seen import called
 from assets.windows import Window
+from resources.databases.base import Column
 from spec.delivery import Delivery, Parquet
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
-from spec.shape import EXTRACT, compile_shape, missing
+from spec.filters import numbered
+from spec.personal import hide, pads, variables
+from spec.shape import EXTRACT, compile_shape, made_of, missing
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,12 +92,37 @@ def shape(
 ) -> Shaped:
     """Cut the window out of a reading and shape it. Raises DeclarationError for what the declaration got wrong."""
     _extract_view(connection, plan, reading, window, ids)
+    return _shaped(connection, plan, reading.path.parent, window, reading.stream)
+
+
+def _shaped(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, folder: Path, window: Window, stream: Stream | None
+) -> Shaped:
     with _located(plan):
-        _transform(connection, plan, reading.path.parent)
+        _transform(connection, plan, folder)
+        _set_keys(connection, plan)
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
-        sql = compile_shape(plan.export, columns, window.hi).sql(dialect="duckdb")
-        return Shaped(connection, sql, _describe(connection, sql), reading.stream)
+        sql = compile_shape(plan.declared, columns, window.hi).sql(dialect="duckdb")
+        return Shaped(connection, sql, _describe(connection, sql), stream)
+
+
+def rehearse(plan: Plan) -> None:
+    """Shape no row at all: what does not fit the types of the columns is seen before the source is read.
+
+    A transform that makes its columns of the rows (Polars, PIVOT) cannot be seen without rows. Raises DeclarationError.
+    """
+    import pyarrow as pa
+
+    if isinstance(plan.export.transform, PolarsTransform) or "pivot" in plan.transform_sql.lower():
+        return
+    columns = plan.relation.columns
+    with tempfile.TemporaryDirectory(prefix="outgate-") as name, engine(Path(name)) as connection:
+        connection.register(ARRIVING, pa.Table.from_batches([], schema=arrow_schema(columns)))
+        _view(connection, columns, exp.to_identifier(ARRIVING), [[]])
+        shaped = _shaped(connection, plan, Path(name), plan.grid.first, None)
+        with _located(plan):
+            connection.sql(shaped.sql).fetchall()
 
 
 def _extract_view(
@@ -102,10 +132,16 @@ def _extract_view(
     if reading.stream is not None:
         connection.register(ARRIVING, reading.stream.reader())
         rows = exp.to_identifier(ARRIVING)
-    select = exp.select(*(_column(column.name, json=column.json) for column in reading.columns))
-    select = select.from_(called("found", rows))
-    found = [select.where(*conditions) for conditions in parts(plan, reading.carry, window, ids)]
-    whole = " UNION ALL ".join(each.sql(dialect="duckdb") for each in found)
+    _view(connection, reading.columns, rows, parts(plan, reading.carry, window, ids))
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, columns: tuple[Column, ...], rows: exp.Expr,
+    kinds: Iterable[Sequence[exp.Expr]],
+) -> None:  # fmt: skip
+    """Rows of the table `found`: those that one list of conditions holds for, and those of the next."""
+    select = exp.select(*(_column(column.name, json=column.json) for column in columns)).from_(called("found", rows))
+    whole = " UNION ALL ".join(select.where(*conditions).sql(dialect="duckdb") for conditions in kinds)
     connection.execute(f"CREATE OR REPLACE VIEW {EXTRACT} AS {whole}")
 
 
@@ -160,11 +196,16 @@ def _function(plan: Plan, transform: PolarsTransform):  # type: ignore[no-untype
 def _after_transform(plan: Plan) -> dict[str, str]:
     if plan.export.transform is None:
         return {}
-    found = {field.from_: plan.declared.where("fields", number) for number, field in enumerate(plan.export.listed)}
-    for one, each in enumerate(plan.export.filters.any if plan.export.filters else []):
-        for two, condition in enumerate(each.all):
-            found[condition.field] = plan.declared.where("filters", "any", one, "all", two)
-    return found
+    named = {condition.field: plan.declared.where(*path) for path, condition in numbered(plan.export.filters)}
+    return made_of(plan.declared) | named
+
+
+def _set_keys(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """After the transform, whose author has no business with them, and as values: no statement has a key in it."""
+    for name, key in plan.keys.items():
+        both = pads(key, lambda data: hashlib.sha256(data).digest())
+        for variable, pad in zip(variables(name), both, strict=True):
+            connection.execute(f"SET VARIABLE {quoted(variable)} = ?::BLOB", [pad])
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, str]:
@@ -219,7 +260,7 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
+        text = hide(" ".join(str(error).split()), plan.export.personal)
         message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
         raise OutgateError(message) from None
     except OSError as error:
@@ -229,4 +270,4 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
         raise OutgateError(message) from None
 
 
-__all__ = ["Shaped", "arrow_schema", "engine", "shape", "write"]
+__all__ = ["Shaped", "arrow_schema", "engine", "rehearse", "shape", "write"]

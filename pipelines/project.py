@@ -16,13 +16,16 @@ from assets.plan import Plan, grid_of
 from assets.relation import parse_select, relate, sql_text
 from resources.databases.base import Database
 from resources.registry import Connectors
+from resources.secrets import reveal
 from resources.stores.base import Store
 from spec.base import Model, Zone
 from spec.document import Document, read
 from spec.errors import DeclarationError, OutgateError
 from spec.export import Owner, SqlTransform
 from spec.partitions import Chunk
+from spec.personal import Keyed
 from spec.reading import Declared, read_export, validate
+from spec.secrets import FromEnv, FromFile
 from spec.source import SqlFile
 
 CONNECTORS, DEFAULTS = "connectors", "defaults"
@@ -182,6 +185,8 @@ class Project:
         """What makes the plan of an export when it is needed: this is where the source is first spoken to."""
 
         def make() -> Plan:
+            from assets.transform import rehearse
+
             export = declared.export
             database = self.connectors.get(export.source.connector)
             if not isinstance(database, Database):
@@ -190,11 +195,27 @@ class Project:
                 name: sql_text(self.folder, name, declared.where(*path)) for name, path in self._sql_files(declared)
             }
             relation = relate(declared, database, texts)
-            return Plan(
-                declared, database, relation, grid_of(export), self.transform_sql(declared), folder=str(self.folder)
-            )
+            plan = Plan(
+                declared, database, relation, grid_of(export), self.transform_sql(declared), folder=str(self.folder),
+                keys=self.keys(declared),
+            )  # fmt: skip
+            rehearse(plan)
+            return plan
 
         return make
+
+    def keys(self, declared: Declared) -> dict[str, bytes]:
+        """The keys that fields are hashed with, by the field's name. Raises DeclarationError for a missing one."""
+        found = {}
+        for number, one in enumerate(declared.export.listed):
+            if isinstance(one.pii, Keyed):
+                key = one.pii.hash
+                try:
+                    secret = FromFile(file=str(self.root / key.file)) if isinstance(key, FromFile) else key
+                    found[one.name] = reveal(secret).encode()
+                except DeclarationError as error:
+                    raise DeclarationError(f"{declared.where('fields', number, 'pii')}: {error}") from None
+        return found
 
     def check_connectors(self) -> list[str]:
         """Make every declared connector, so that missing secrets and wrong settings are seen; nothing is connected."""
@@ -229,9 +250,6 @@ class Project:
 
 
 def _reveal_all(connector: Any) -> None:
-    from resources.secrets import reveal
-    from spec.secrets import FromEnv, FromFile
-
     for name in type(connector).model_fields:
         if isinstance(value := getattr(connector, name), FromEnv | FromFile):
             reveal(value)

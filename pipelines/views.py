@@ -31,7 +31,7 @@ def _row(window: Window, delivery: Delivery) -> dict[str, Any]:
         "parts": parts,
         "started_at": _time(window.started_at), "finished_at": _time(window.finished_at),
         "detail": delivery.detail or _of_all(window, delivery) or _late(window),
-    }  # fmt: skip
+    } | {name: value for name, value in (window.horizon or {}).items() if name == "dates"}  # fmt: skip
 
 
 def _of_all(window: Window, delivery: Delivery) -> str:

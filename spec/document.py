@@ -2,14 +2,16 @@
 
 Refused: duplicate keys, aliases and anchors, tags, several documents, files over 1 MB, nesting over 40 levels. Only
 what the YAML 1.2 core schema calls null, true, false, a whole number or a decimal is one; `NO`, `12:30` and dates
-stay text. What the data means is not decided here.
+stay text, and so does a number of more digits than a float or 64 bits carry. What the data means is not decided here.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -20,12 +22,19 @@ LIMIT = 1_000_000
 DEPTH = 40
 Path = tuple[str | int, ...]
 
+
+def _decimal(text: str) -> float | str:
+    """A float only where it is the very number that was written."""
+    found = float(text)
+    return found if math.isfinite(found) and Decimal(repr(found)) == Decimal(text) else text
+
+
 _SCALARS = (
     (re.compile(r"~|null|Null|NULL|"), lambda _: None),
     (re.compile(r"true|True|TRUE"), lambda _: True),
     (re.compile(r"false|False|FALSE"), lambda _: False),
     (re.compile(r"[-+]?(0|[1-9][0-9]{0,18})"), int),
-    (re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]{1,3})?"), float),
+    (re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+([eE][-+]?[0-9]{1,3})?"), _decimal),
 )
 
 

@@ -56,6 +56,11 @@ class Export(Model):
         """Whether rows are grouped."""
         return any(field.aggregate for field in self.listed)
 
+    @property
+    def personal(self) -> list[str]:
+        """The source columns whose values are in no text for people: those of tagged fields, and of telling names."""
+        return list(dict.fromkeys(name for field in self.listed if field.personal for name in field.sources))
+
     @model_validator(mode="after")
     def _rules(self) -> Export:
         for rule in RULES:

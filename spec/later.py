@@ -18,7 +18,6 @@ _KEYS: tuple[tuple[str, ...], ...] = (
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
     ("deliver", "*", "columns"), ("deliver", "*", "encrypt"), ("deliver", "*", "on_exists"),
     ("deliver", "*", "format", "decimal"), ("deliver", "*", "format", "null"), ("deliver", "*", "format", "bom"),
-    ("fields", "*", "cast"), ("fields", "*", "format"), ("fields", "*", "expression"),
 )  # fmt: skip
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),

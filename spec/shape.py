@@ -7,27 +7,41 @@ Reading the extract and writing the result are not here.
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import cast
 
 from sqlglot import exp
 
+from spec.aggregates import compile_aggregate
+from spec.casts import Asked, compile_cast, local, type_of
 from spec.errors import DeclarationError
 from spec.export import Export
+from spec.expressions import compile_expression
 from spec.fields import Field
 from spec.filters import columns_of, compile_filters
+from spec.kinds import WORDS, kind_of
+from spec.patterns import strftime
+from spec.personal import compile_pii
+from spec.reading import Declared
+from spec.source import TimeCursor
+from spec.values import Clock, Scalar, literal
 
 EXTRACT = "extract"
-INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
-AVERAGE_DIGITS = 4
 
 
 def needed_columns(export: Export) -> list[str] | None:
     """The source columns that shaping looks at; None means all of them."""
     if export.fields == "all" or export.transform:
         return None
-    return list(dict.fromkeys([*(field.from_ for field in export.listed), *columns_of(export.filters)]))
+    names = [name for field in export.listed if field.leaves for name in field.sources]
+    return list(dict.fromkeys([*names, *columns_of(export.filters)]))
+
+
+def made_of(declared: Declared) -> dict[str, str]:
+    """The columns that the listed fields are made of, with the place of each."""
+    fields = enumerate(declared.export.listed)
+    return {name: declared.where("fields", number) for number, field in fields for name in field.sources}
 
 
 def missing(wanted: Mapping[str, str], columns: Mapping[str, object], what: str) -> None:
@@ -42,37 +56,84 @@ def missing(wanted: Mapping[str, str], columns: Mapping[str, object], what: str)
         raise DeclarationError(*dict.fromkeys(problems))
 
 
-def compile_shape(export: Export, columns: Mapping[str, str], now: datetime) -> exp.Select:
-    """The SELECT whose rows leave, from `columns` (name to DuckDB type) and the window's end `now`."""
-    fields = export.listed or [Field.model_validate({"from": name}) for name in columns]
-    select = exp.select(*(_aliased(field, columns) for field in fields)).from_(exp.to_identifier(EXTRACT, quoted=True))
-    condition = compile_filters(export.filters, now, export.partitions.timezone)
+def compile_shape(declared: Declared, columns: Mapping[str, str], now: datetime) -> exp.Select:
+    """The SELECT whose rows leave, from `columns` (name to DuckDB type) and the window's end `now`.
+
+    Raises DeclarationError with the place of everything that does not fit the type of its column.
+    """
+    export, clock = declared.export, _clock(declared.export, now)
+    fields = list(_compiled(declared, columns, clock))
+    chosen = (exp.alias_(value, field.name, quoted=True) for field, value in fields)
+    select = exp.select(*chosen).from_(exp.to_identifier(EXTRACT, quoted=True))
+    condition = compile_filters(export.filters, columns, clock, lambda path: declared.where(*path))
     if condition is not None:
         select = select.where(condition)
     if export.aggregated:
-        select = select.group_by(*(_value(field, columns) for field in fields if field.aggregate == "group"))
+        select = select.group_by(*(value.copy() for field, value in fields if field.aggregate == "group"))
     return select
 
 
-def _aliased(field: Field, columns: Mapping[str, str]) -> exp.Expr:
-    value = (
-        AGGREGATES[field.aggregate](_value(field, columns), field, columns)
-        if field.aggregate
-        else _value(field, columns)
-    )
-    return exp.alias_(value, field.name, quoted=True)
+def _clock(export: Export, now: datetime) -> Clock:
+    """Columns without a zone are in the zone that is declared for the cursor; without one, in that of the windows."""
+    zone, cursor = export.partitions.timezone, export.source.cursor
+    return Clock(now, zone, (cursor.timezone if isinstance(cursor, TimeCursor) else None) or zone)
 
 
-def _value(field: Field, columns: Mapping[str, str]) -> exp.Expr:
-    value: exp.Expr = exp.column(field.from_, quoted=True)
-    kind, text = columns[field.from_], field.replace or columns[field.from_] == "VARCHAR"
+def _compiled(declared: Declared, columns: Mapping[str, str], zone: Clock) -> Iterator[tuple[Field, exp.Expr]]:
+    """Each field with its expression. Raises DeclarationError with every field that does not fit its column."""
+    export, problems = declared.export, list[str]()
+    for number, field in enumerate(export.listed or [Field.model_validate({"from": name}) for name in columns]):
+        try:
+            if field.leaves:
+                yield field, _field(field, columns, zone)
+        except ValueError as error:
+            problems.append(f"{declared.where('fields', number)}: {error}")
+    if problems:
+        raise DeclarationError(*problems)
+
+
+def _field(field: Field, columns: Mapping[str, str], clock: Clock) -> exp.Expr:
+    """Replaced, filled, cast; then aggregated; then spelled. Rows whose group is spelled alike are one group."""
+    if field.expression is not None:
+        return compile_pii(compile_expression(field.expression), None, field.pii, field.name)
+    value, type_ = _value(field, columns, clock)
+    if field.aggregate:
+        value = compile_aggregate(field.aggregate, value, type_, field.name)
+    if field.format:
+        value, type_ = _formatted(value, type_, field, clock), "VARCHAR"
+    return compile_pii(value, type_, field.pii, field.name)
+
+
+def _value(field: Field, columns: Mapping[str, str], clock: Clock) -> tuple[exp.Expr, str]:
+    name = str(field.from_)
+    value, type_ = cast("exp.Expr", exp.column(name, quoted=True)), columns[name]
     if field.replace:
-        value = _replaced(exp.cast(value, "text"), field.replace)
+        value, type_ = _replaced(exp.cast(value, "text"), field.replace), "VARCHAR"
     if field.default is not None:
-        default = exp.Literal.string(str(field.default))
-        filled = exp.Nullif(this=value, expression=exp.Literal.string("")) if text else value
-        value = exp.Coalesce(this=filled, expressions=[default if text else exp.cast(default, kind, dialect="duckdb")])
-    return value
+        value = _filled(value, type_, field, clock)
+    if field.cast:
+        target = type_of(field.cast)
+        value = compile_cast(value, field.cast, Asked(type_, target, clock.zone, name))
+        type_ = target
+    return value, type_
+
+
+def _filled(value: exp.Expr, type_: str, field: Field, clock: Clock) -> exp.Expr:
+    try:
+        default = literal(cast("Scalar", field.default), type_, clock)
+    except ValueError as error:
+        message = f"the default of {field.name!r}, which is {WORDS[kind_of(type_)]} ({type_}): {error}"
+        raise ValueError(message) from None
+    filled = exp.Nullif(this=value, expression=exp.Literal.string("")) if type_ == "VARCHAR" else value
+    return exp.Coalesce(this=filled, expressions=[default])
+
+
+def _formatted(value: exp.Expr, type_: str, field: Field, clock: Clock) -> exp.Expr:
+    if kind_of(type_) not in {"date", "local", "instant"} or field.aggregate in {"count", "sum", "average"}:
+        message = f"`format:` is for dates and times, and {field.name!r} is {WORDS[kind_of(type_)]} ({type_})"
+        raise ValueError(message)
+    moment = local(value, type_, clock.zone)
+    return exp.Anonymous(this="strftime", expressions=[moment, exp.convert(strftime(str(field.format)))])
 
 
 def _replaced(value: exp.Expr, pairs: Mapping[str, str]) -> exp.Expr:
@@ -80,41 +141,3 @@ def _replaced(value: exp.Expr, pairs: Mapping[str, str]) -> exp.Expr:
     for old, new in pairs.items():
         case = case.when(exp.Literal.string(old), exp.Literal.string(new))
     return case.else_(value.copy())
-
-
-Build = Callable[[exp.Expr, Field, Mapping[str, str]], exp.Expr]
-
-
-def _sum(value: exp.Expr, field: Field, columns: Mapping[str, str]) -> exp.Expr:
-    total = exp.Sum(this=value)
-    return exp.cast(total, "bigint") if columns[field.from_] in INTEGERS else total
-
-
-def _average(value: exp.Expr, field: Field, columns: Mapping[str, str]) -> exp.Expr:
-    """Of decimals: exact, half away from zero, with four more digits than the column; of anything else AVG."""
-    decimal = re.fullmatch(r"DECIMAL\((\d+),\s*(\d+)\)", columns[field.from_])
-    if not decimal:
-        return exp.Avg(this=value)
-    precision, scale = int(decimal[1]), int(decimal[2])
-    digits = scale + AVERAGE_DIGITS
-    if precision + scale + 1 > 38 or digits > 18:  # noqa: PLR2004  (38 digits are what a decimal holds)
-        raise DeclarationError(
-            f"the average of {field.from_!r}, {columns[field.from_]}, would not be exact; use sum and count"
-        )
-    sql = (
-        f"CAST(SIGN(SUM(v)) * ((2 * ABS(SUM(CAST(v * {10**scale} AS HUGEINT))) * {10**AVERAGE_DIGITS} + COUNT(v))"
-        f" // (2 * COUNT(v))) AS DECIMAL({38 - digits}, 0))"
-        f" * CAST('{10**-digits:.{digits}f}' AS DECIMAL({digits}, {digits}))"
-    )
-    tree: exp.Expr = exp.maybe_parse(sql, dialect="duckdb")
-    return tree.transform(lambda node: value.copy() if isinstance(node, exp.Column) else node)
-
-
-AGGREGATES: Mapping[str, Build] = {
-    "group": lambda value, _field, _columns: value,
-    "count": lambda _value, _field, _columns: exp.Count(this=exp.Star()),
-    "sum": _sum,
-    "average": _average,
-    "min": lambda value, _field, _columns: exp.Min(this=value),
-    "max": lambda value, _field, _columns: exp.Max(this=value),
-}

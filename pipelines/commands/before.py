@@ -22,6 +22,8 @@ from pipelines.console import json_option, show
 from pipelines.home import Home
 from pipelines.project import Project
 from resources.databases.base import Query
+from spec.errors import RowsRefused
+from spec.personal import hide
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -63,7 +65,10 @@ def _preview(plan: Plan, window: Window) -> dict[str, Any]:
                 None if cursor.start is None else cursor.start - 1,
                 plan.database.newest(plan.relation.between(None, None), cursor.column),
             )
-        reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
+        try:
+            reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
+        except RowsRefused as error:
+            raise RowsRefused(hide(str(error), plan.export.personal)) from None
         with engine(folder) as connection:
             shaped = shape(connection, plan, reading, window, ids)
             deliveries = []

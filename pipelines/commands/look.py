@@ -26,7 +26,7 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     project = Project.find()
     chosen = [project.get(name) for name in exports] or list(project.exports.values())
     problems = [*project.problems, *project.check_connectors()] if not exports else []
-    problems += [problem for each in chosen for problem in [*_grid_problems(project, each), *_odd_nights(each)]]
+    problems += [problem for each in chosen for problem in _problems(project, each)]
     advice: list[str] = []
     if connect and not problems:
         problems, advice = _connect(project, chosen)
@@ -36,6 +36,14 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
         raise DeclarationError(*problems)
     many = "export is" if len(chosen) == 1 else "exports are"
     click.echo(f"{len(chosen)} {many} right: {', '.join(each.export.export for each in chosen) or 'none declared'}")
+
+
+def _problems(project: Project, declared: Declared) -> list[str]:
+    try:
+        project.keys(declared)
+    except DeclarationError as error:
+        return list(error.problems)
+    return [*_grid_problems(project, declared), *_odd_nights(declared)]
 
 
 def _grid_problems(project: Project, declared: Declared) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import duckdb
 import psycopg
@@ -17,7 +17,8 @@ from assets.plan import Plan, grid_of
 from assets.relation import Relation, relate
 from resources.databases.duckdb import DuckDB
 from spec.document import Document
-from spec.filters import MANY, OPERATORS, Operator
+from spec.filters import MANY, OPERATORS
+from spec.kinds import Kind
 from spec.reading import Declared, read_export
 from spec.shape import compile_shape
 from tests.journey.trial import EXPORT, Trial, delivery
@@ -48,8 +49,8 @@ VALUES = (
     1,
     -1,
     3.5,
-    True,
 )
+COLUMNS: tuple[tuple[str, Kind], ...] = (("tenant", "text"), ("note", "text"), ("amount", "number"))
 QUERIES = (
     "SELECT * FROM rows",
     "SELECT * FROM rows WHERE tenant = 'acme' OR 1 = 1",
@@ -76,17 +77,18 @@ def declared(query: str, tenant: str, filters: list[Any]) -> Declared:
 
 
 def hostile(chance: random.Random) -> list[Any]:
-    """Up to three sets of up to three conditions, with operators and values that do not belong together."""
+    """Up to three sets of up to three conditions."""
     return [{"all": [condition(chance) for _ in range(chance.randint(1, 3))]} for _ in range(chance.randint(0, 3))]
 
 
 def condition(chance: random.Random) -> dict[str, Any]:
-    """One condition on any column, with as many values as its operator takes."""
-    operator = chance.choice(get_args(Operator))
-    takes = OPERATORS[operator].takes
-    values = [chance.choice(VALUES) for _ in range(chance.randint(1, 4) if takes == MANY else takes)]
+    """One condition on any column, with an operator for it and as many values as that takes."""
+    field, kind = chance.choice(COLUMNS)
+    operator = chance.choice([name for name, row in OPERATORS.items() if kind in row.kinds])
+    takes, fitting = OPERATORS[operator].takes, [each for each in VALUES if isinstance(each, str) == (kind == "text")]
+    values = [chance.choice(fitting) for _ in range(chance.randint(1, 4) if takes == MANY else takes)]
     value = {} if takes == 0 else {"value": values[0] if takes == 1 else values}
-    return {"field": chance.choice(["tenant", "note", "id"]), "is": operator} | value
+    return {"field": field, "is": operator} | value
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[list[str], list[str]]:
@@ -96,14 +98,14 @@ def rows_of(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[list[str
     connection.execute(f"CREATE OR REPLACE TEMP TABLE extract AS {asked}")
     found = connection.table("extract")
     kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-    shaped = compile_shape(plan.export, kinds, window.hi).sql("duckdb")
+    shaped = compile_shape(plan.declared, kinds, window.hi).sql("duckdb")
     through = connection.sql(f"SELECT tenant FROM ({shaped})").fetchall()
     return [each for (each,) in found.select("tenant").fetchall()], [each for (each,) in through]
 
 
 def test_no_filter_lets_a_foreign_row_through(tmp_path: Path) -> None:
-    """A thousand random hostile filters, tenants and queries let no row of another tenant through, and most run."""
-    chance, ran, let_through = random.Random(20240131), 0, 0
+    """A thousand random hostile filters, tenants and queries let no row of another tenant through."""
+    chance, let_through = random.Random(20240131), 0
     database = DuckDB(path=str(tmp_path / "source.duckdb"), threads=1)
     relations: dict[tuple[str, str], Relation] = {}
     with duckdb.connect(database.path) as file:
@@ -115,13 +117,9 @@ def test_no_filter_lets_a_foreign_row_through(tmp_path: Path) -> None:
             export = declared(query, tenant, hostile(chance))
             relation = relations.get((query, tenant)) or relate(export, database, {})
             relations[query, tenant] = relation
-            try:
-                read, through = rows_of(connection, Plan(export, database, relation, grid_of(export.export)))
-            except duckdb.Error:  # a value that its operator cannot be compared with: the window fails, nothing leaves
-                continue
+            read, through = rows_of(connection, Plan(export, database, relation, grid_of(export.export)))
             assert {*read, *through} <= {tenant}
-            ran, let_through = ran + 1, let_through + len(through)
-    assert ran > TRIES / 2
+            let_through += len(through)
     assert let_through > TRIES
 
 

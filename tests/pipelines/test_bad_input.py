@@ -53,6 +53,11 @@ WRONG = [
     ("to: folder", "to: shop", 2, "connector 'shop' (duckdb) is not one that files can be delivered to"),
     ("column: sold_at", "column: amount", 2, "cursor 'amount' is DECIMAL(10,2); `by: time` needs a date or timestamp column"),
     ("deliver:", "filters: {any: [{all: [{field: nope, is: empty}]}]}\ndeliver:", 2, "has no column 'nope'"),
+    ("deliver:", "filters: {any: [{all: [{field: buyer_email, is: before, value: '2026-01-31'}]}]}\ndeliver:", 2, "pipelines/sales.yaml:8: `is: before` is not for column 'buyer_email', which is text (VARCHAR)"),
+    ("deliver:", "filters: {any: [{all: [{field: amount, is: equals, value: abc}]}]}\ndeliver:", 2, "column 'amount' is a number (DECIMAL(10,2)): 'abc' is not a number"),
+    ("deliver:", "fields: [{expression: upper(buyer), to: b}]\ndeliver:", 2, "pipelines/sales.yaml:8: 'sales' has no column 'buyer'; did you mean"),
+    ("deliver:", "fields: [{from: id, cast: date}]\ndeliver:", 2, "pipelines/sales.yaml:8: column 'id' is a number (BIGINT), which cannot be cast to date"),
+    ("deliver:", "fields: [{from: buyer_email, cast: integer}]\ndeliver:", 1, "column 'buyer_email' holds Ann "),
     ("deliver:", "fields: [{from: buyer}]\ndeliver:", 2, "'sales' has no column 'buyer'; did you mean"),
     ("table: sales", "sql: 'DELETE FROM sales'", 2, "expected one SELECT"),
     ("table: sales", "sql: 'SELECT * FROM sales; SELECT 1'", 2, "expected one SELECT"),
@@ -73,6 +78,17 @@ def test_a_wrong_declaration(small: Small, old: str, new: str, code: int, said: 
     assert delivered(small) == []
     small.declare(EXPORT)
     goes_on(small)
+
+
+def test_a_filter_that_does_not_fit_its_column_is_found_before_a_run(small: Small) -> None:
+    """By `check --connect`, and by `preview` before it reads; `check` alone knows no columns."""
+    conditions = "filters: {any: [{all: [{field: amount, is: starts_with, value: a}]}]}\ndeliver:"
+    small.declare(EXPORT.replace("deliver:", conditions, 1))
+    said = "`is: starts_with` is not for column 'amount', which is a number (DECIMAL(10,2))"
+    for command in (("check", "--connect"), ("preview", "sales", "--partition", day(0))):
+        ended = small.outgate(*command)
+        assert (ended.returncode, said in ended.stderr) == (2, True), ended.stderr
+    assert small.outgate("check").returncode == 0
 
 
 def test_a_missing_secret_is_named_and_never_a_value(small: Small) -> None:

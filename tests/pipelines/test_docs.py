@@ -22,12 +22,13 @@ from pipelines.project import Defaults
 from resources.databases.base import Database
 from resources.registry import Connectors, types
 from spec import later
+from spec.aggregates import AGGREGATES
 from spec.document import Document, read
 from spec.errors import DeclarationError
 from spec.export import Export
 from spec.filters import OPERATORS
+from spec.patterns import LETTERS
 from spec.reading import read_export
-from spec.shape import AGGREGATES
 from spec.template import VARIABLES
 
 TOP = Path(__file__).parents[2]
@@ -154,6 +155,7 @@ WANTED: dict[str, tuple[str, set[str]]] = {
     "paths": ("declaration.md", set(VARIABLES)),
     "later": ("declaration.md", {path[-1] for path in later._KEYS} | {word for _, word in later._VALUES}),
     "operators": ("concepts/shaping.md", set(OPERATORS)),
+    "letters": ("concepts/shaping.md", set(LETTERS)),
     "aggregates": ("concepts/shaping.md", set(AGGREGATES)),
 } | {
     kind: (f"connectors/{TOGETHER.get(kind, kind)}.md", keys(model) - {"env", "file"})

@@ -48,6 +48,17 @@ def test_values_are_what_they_look_like() -> None:
     }  # fmt: skip
 
 
+def test_a_number_that_a_float_cannot_carry_stays_text() -> None:
+    """What was written is what is compared, to the last digit."""
+    text = "a: 0.1\nb: 12345678901234567.89\nc: 1.00000000000000000001\nd: 1.0e400\n"
+    assert read(text, "f").data == {
+        "a": 0.1,
+        "b": "12345678901234567.89",
+        "c": "1.00000000000000000001",
+        "d": "1.0e400",
+    }
+
+
 def test_the_ordinary_loader_would_have_changed_them() -> None:
     """The control: PyYAML's own safe loader reads NO as False, 12:30:00 as 45000 and keeps the last of two equal
     keys.

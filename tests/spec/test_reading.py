@@ -31,7 +31,7 @@ WRONG = [
     ("200MB", "200 megs", "'200 megs' is not a size; write a whole number and one of KB"),
     ("  table: events\n", "", "x.yaml:2: `source` say either `table:` or `sql:`"),
     ("by: time", "by: date", "x.yaml:5: `source.cursor` cannot have `by: date`; allowed: 'time', 'id'"),
-    ("from: gender", "form: gender", "x.yaml:14: unknown key `form`; did you mean `from`?"),
+    ("from: gender", "frm: gender", "x.yaml:14: unknown key `frm`; did you mean `from`?"),
     ("date:-30 days", "date:30 dys", "x.yaml:11: `filters.any.0.all.1` 'date:30 dys' is not a date expression"),
     ("deliver:", "checks: {}\ndeliver:", "x.yaml:15: `checks` is not available yet in this release"),
     ("deliver:", "partitionz: {}\ndeliver:", "x.yaml:15: unknown key `partitionz`; did you mean `partitions`?"),

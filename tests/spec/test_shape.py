@@ -21,12 +21,12 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def shaped(parts: str, rows: str, mode: str = "mode: snapshot\n") -> list[tuple[object, ...]]:
     """The result of `fields:` and `filters:` over the rows of a VALUES list."""
     head, tail = RIGHT[: RIGHT.index("filters:")], RIGHT[RIGHT.index("deliver:") :]
-    export = declared(head + mode + parts + tail).export
+    read = declared(head + mode + parts + tail)
     connection = duckdb.connect()
     connection.execute(f"SET TimeZone = 'UTC'; CREATE VIEW extract AS {rows}")
     described = connection.sql("FROM extract")
     columns = dict(zip(described.columns, map(str, described.types), strict=True))
-    return connection.sql(compile_shape(export, columns, NOW).sql(dialect="duckdb")).fetchall()
+    return connection.sql(compile_shape(read, columns, NOW).sql(dialect="duckdb")).fetchall()
 
 
 VALUES = (

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from assets.extract import Ids, Reading, arrow_schema, cut
-from assets.lines import header, line, quoted
-from assets.parts import Part, write_parts
+from assets.lines import footer, header, line
+from assets.parts import Frame, Part, write_parts
 from assets.plan import Plan
+from assets.spelling import quoted
 from assets.windows import Window
-from spec.delivery import Delivery, Parquet
+from spec.delivery import Delivery
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
+from spec.formats import Csv, Format, Parquet, Psv, Tsv
 from spec.shape import EXTRACT, compile_shape, missing
 
 if TYPE_CHECKING:
@@ -185,16 +187,35 @@ def _located(plan: Plan) -> Iterator[None]:
 def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[Part]:
     """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come."""
     folder.mkdir(mode=0o700)
-    form, sql, first = delivery.format, shaped.sql, b""
-    if not isinstance(form, Parquet):
-        sql = f"SELECT {line(form, shaped.columns)} AS line FROM ({shaped.sql})"
-        first = header(form, shaped.columns)
     with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
+        sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
-        parts = write_parts(batches, form, first, reader.schema, folder)
+        parts = write_parts(batches, _frame(delivery.format, columns, reader.schema), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
+
+
+def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str, str]]:
+    """The query of what a delivery's parts are made of, and the columns that it has in them."""
+    form, sql, columns = delivery.format, shaped.sql, shaped.columns
+    if isinstance(form, Parquet):
+        return sql, columns
+    if isinstance(form, Csv | Psv | Tsv) and form.row_number:
+        if form.row_number in columns:
+            place = plan.declared.where("deliver", plan.export.deliver.index(delivery), "format", "row_number")
+            raise DeclarationError(
+                f"{place}: the rows have a column {form.row_number!r} of their own; say another name"
+            )
+        sql = f"SELECT row_number() OVER () AS {quoted(form.row_number)}, * FROM ({sql})"
+        columns = {form.row_number: "BIGINT"} | columns
+    return f"SELECT {line(form, columns)} AS line FROM ({sql})", columns
+
+
+def _frame(form: Format, columns: dict[str, str], schema: pa.Schema) -> Frame:
+    if isinstance(form, Parquet):
+        return Frame(form, schema)
+    return Frame(form, schema, header(form, columns), footer(form), tuple(columns))
 
 
 def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:
@@ -216,7 +237,7 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
         message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
         raise OutgateError(message) from None
     except OSError as error:

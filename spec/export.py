@@ -101,8 +101,8 @@ def _paths_tell_windows_apart(export: Export) -> None:
         if export.mode == "incremental" and not used & WINDOW:
             message = f"the path of delivery {delivery.label!r} is the same for every window; use {{partition}} in it"
             raise Misplaced(message, *place)
-        if delivery.format.part_size and "part" not in used:
-            message = f"`part_size` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
+        if (splits := delivery.format.splits) and "part" not in used:
+            message = f"`{splits}` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
             raise Misplaced(message, *place)
         if export.mode == "incremental" and not tells_windows_apart(delivery.path, export.partitions.cadence):
             message = f"the path of delivery {delivery.label!r} repeats itself; use {{partition}} or {{datetime}} in it"

@@ -17,14 +17,11 @@ _KEYS: tuple[tuple[str, ...], ...] = (
     ("schedule", "cron"),
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
     ("deliver", "*", "columns"), ("deliver", "*", "encrypt"), ("deliver", "*", "on_exists"),
-    ("deliver", "*", "format", "decimal"), ("deliver", "*", "format", "null"), ("deliver", "*", "format", "bom"),
     ("fields", "*", "cast"), ("fields", "*", "format"), ("fields", "*", "expression"),
 )  # fmt: skip
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),
     (("source", "cursor", "late"), "carry"),
-    (("deliver", "*", "format", "type"), "tsv"),
-    (("deliver", "*", "format", "type"), "json"),
     (("deliver", "*", "format", "type"), "excel"),
 )  # fmt: skip
 

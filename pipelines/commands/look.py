@@ -27,15 +27,25 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     chosen = [project.get(name) for name in exports] or list(project.exports.values())
     problems = [*project.problems, *project.check_connectors()] if not exports else []
     problems += [problem for each in chosen for problem in [*_grid_problems(project, each), *_odd_nights(each)]]
-    advice: list[str] = []
+    advice = [sentence for each in chosen for sentence in _of_formats(each)]
     if connect and not problems:
-        problems, advice = _connect(project, chosen)
+        problems, found = _connect(project, chosen)
+        advice += found
     for sentence in advice:
         click.echo(f"advice: {sentence}", err=bool(problems))
     if problems:
         raise DeclarationError(*problems)
     many = "export is" if len(chosen) == 1 else "exports are"
     click.echo(f"{len(chosen)} {many} right: {', '.join(each.export.export for each in chosen) or 'none declared'}")
+
+
+def _of_formats(declared: Declared) -> list[str]:
+    """What is allowed in a file and deserves a thought, said without a look at the source."""
+    return [
+        f"{declared.where('deliver', number, 'format', key)}: {sentence}"
+        for number, delivery in enumerate(declared.export.deliver)
+        for key, sentence in delivery.format.advice()
+    ]
 
 
 def _grid_problems(project: Project, declared: Declared) -> list[str]:

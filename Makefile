@@ -33,9 +33,9 @@ lint: $(READY) ## ruff and mypy
 test: $(READY) lint ## lint, then every test; PYTEST_ARGS="-k word" for some
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-prove: $(READY) ## the long proofs: every kill point, every time zone
+prove: $(READY) ## the long proofs: every kill point, every time zone, a million rows a format
 	$(BIN)/python -m tests.prove
-	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py -q
+	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py tests/assets/test_round_trips.py -q
 
 bench: $(READY) ## the speed of the hot path
 	$(BIN)/python -m bench

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
+from assets.archives import OVERHEAD, Member, gzipped, pack
 from assets.encodings import encoded
 from resources.failpoint import reach
-from spec.formats import Csv, Format, Json, Ndjson, Parquet, Psv, Tsv
+from spec.formats import ARCHIVES, Csv, Format, Json, Ndjson, Parquet, Psv, Tsv
 
 SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
@@ -92,12 +93,7 @@ class Sink(Protocol):
 def compressed(file: Hashing, compression: str) -> BinaryIO:
     """The stream that text is written to."""
     if compression == "gzip":
-        from isal import igzip
-
-        stream: object = igzip.IGzipFile(  # type: ignore[no-untyped-call]
-            filename="", mode="wb", fileobj=file, compresslevel=1, mtime=0
-        )
-        return cast("BinaryIO", stream)
+        return gzipped(file)
     if compression == "zstd":
         return cast("BinaryIO", pa.CompressedOutputStream(pa.PythonFile(file, mode="w"), "zstd"))
     return cast("BinaryIO", file)
@@ -112,13 +108,15 @@ class Frame:
     header: bytes = b""
     footer: bytes = b""
     names: tuple[str, ...] = ()
+    member: Callable[[int], str] = str
+    """The name inside an archive, by the part's number."""
 
 
 class TextSink:
     """Lines: the value buffer of Arrow's string column is the text of the file."""
 
-    def __init__(self, file: Hashing, frame: Frame, form: Csv | Psv | Tsv | Ndjson | Json) -> None:
-        self._file, self._stream = file, compressed(file, form.compression)
+    def __init__(self, stream: BinaryIO, frame: Frame, form: Csv | Psv | Tsv | Ndjson | Json) -> None:
+        self._stream = stream
         self._frame, self._form, self._rows = frame, form, 0
         self._coded = form if isinstance(form, Csv | Psv | Tsv) and form.encoding != "utf-8" else None
         self._stream.write(frame.header)
@@ -134,10 +132,9 @@ class TextSink:
         self._rows += batch.num_rows
 
     def close(self) -> None:
-        """Close the compressor, not the file."""
+        """Close the stream; a Hashing stays open, for its fsync still has to come."""
         self._stream.write(self._frame.footer)
-        if self._stream is not cast("BinaryIO", self._file):
-            self._stream.close()
+        self._stream.close()
 
 
 class ParquetSink:
@@ -194,16 +191,25 @@ class _Parts:
 
     def _next(self) -> tuple[Sink, Hashing]:
         self._number, self._rows = self._number + 1, 0
-        file = Hashing(self._folder / str(self._number))
+        archived = ".member" if self._form.compression in ARCHIVES else ""
+        file = Hashing(self._folder / f"{self._number}{archived}")
         reach("part.opened")
         if isinstance(self._form, Parquet):
             return ParquetSink(file, self._form, self._frame.schema), file
-        return TextSink(file, self._frame, self._form), file
+        return TextSink(self._stream(file), self._frame, self._form), file
+
+    def _stream(self, file: Hashing) -> BinaryIO:
+        if self._form.compression not in ARCHIVES:
+            return compressed(file, self._form.compression)
+        self._member = Member(file, self._form.compression)
+        return cast("BinaryIO", self._member)
 
     def _full(self, file: Hashing, piece: pa.RecordBatch) -> bool:
         if self._rows == self._form.part_rows:
             return True
         limit = self._form.part_bytes
+        if limit is not None and self._form.compression in ARCHIVES:
+            limit -= OVERHEAD
         return limit is not None and file.count + piece.nbytes * self._ratio * 1.1 > limit
 
     def _pieces(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -217,5 +223,15 @@ class _Parts:
 
     def _finish(self, sink: Sink, file: Hashing) -> Part:
         sink.close()
+        if self._form.compression in ARCHIVES:
+            file = self._packed(file)
         reach("part.written")
         return file.finish(self._rows)
+
+    def _packed(self, member: Hashing) -> Hashing:
+        """The archive instead of its member."""
+        member.abandon()
+        file = Hashing(self._folder / str(self._number))
+        pack(self._form.compression, member.path, self._frame.member(self._number), self._member, file)
+        member.path.unlink()
+        return file

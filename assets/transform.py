@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,9 @@ from assets.windows import Window
 from spec.delivery import Delivery
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
-from spec.formats import Csv, Format, Parquet, Psv, Tsv
+from spec.formats import ARCHIVES, Csv, Parquet, Psv, Tsv
 from spec.shape import EXTRACT, compile_shape, missing
+from spec.template import member
 
 if TYPE_CHECKING:
     import duckdb
@@ -184,14 +185,19 @@ def _located(plan: Plan) -> Iterator[None]:
         raise DeclarationError(f"{plan.declared.where(part)}: the shape cannot be computed: {text:.300}") from None
 
 
-def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[Part]:
-    """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come."""
+def write(
+    shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan, path_values: Mapping[str, object]
+) -> list[Part]:
+    """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come.
+
+    `path_values` are what the path's variables stand for, but for the part's own: an archive has its name inside.
+    """
     folder.mkdir(mode=0o700)
     with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
-        parts = write_parts(batches, _frame(delivery.format, columns, reader.schema), folder)
+        parts = write_parts(batches, _frame(delivery, columns, reader.schema, path_values), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
 
@@ -212,10 +218,16 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
     return f"SELECT {line(form, columns)} AS line FROM ({sql})", columns
 
 
-def _frame(form: Format, columns: dict[str, str], schema: pa.Schema) -> Frame:
+def _frame(delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]) -> Frame:
+    form = delivery.format
     if isinstance(form, Parquet):
         return Frame(form, schema)
-    return Frame(form, schema, header(form, columns), footer(form), tuple(columns))
+
+    def named(number: int) -> str:
+        part = {"part": f"{number:03d}"}
+        return member(delivery.path, {**values, **part}, ARCHIVES[form.compression], form.type)
+
+    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named)
 
 
 def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:

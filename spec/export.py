@@ -11,6 +11,7 @@ from spec.base import Misplaced, Model, Name, like
 from spec.delivery import Delivery
 from spec.fields import Field, together
 from spec.filters import Filters
+from spec.formats import ARCHIVES
 from spec.partitions import Partitions, Schedule
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
@@ -109,6 +110,13 @@ def _paths_tell_windows_apart(export: Export) -> None:
             raise Misplaced(message, *place)
 
 
+def _archives_are_named_before_the_last_part(export: Export) -> None:
+    for number, delivery in enumerate(export.deliver):
+        if delivery.format.compression in ARCHIVES and "parts" in variables(delivery.path.rpartition("/")[2]):
+            message = "an archive has its name inside, before the number of parts is known; use {part} without {parts}"
+            raise Misplaced(message, "deliver", number, "path")
+
+
 def _fields_together(export: Export) -> None:
     try:
         together(export.listed)
@@ -118,5 +126,5 @@ def _fields_together(export: Export) -> None:
 
 RULES = (
     _needs_cursor, _packs_need_a_key, _aggregate_of_snapshot, _distinct_deliveries, _paths_tell_windows_apart,
-    _fields_together,
+    _archives_are_named_before_the_last_part, _fields_together,
 )  # fmt: skip

@@ -13,7 +13,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from spec.base import Misplaced, Model, Size, size
 
-Compression = Literal["none", "gzip", "zstd"]
+Compression = Literal["none", "gzip", "zstd", "zip", "tar", "tgz"]
+ARCHIVES: dict[str, tuple[str, ...]] = {"zip": (".zip",), "tar": (".tar",), "tgz": (".tgz", ".tar.gz")}
+"""Compressions whose files have one member, and how their names end."""
 Quoting = Literal["minimal", "all", "non_null", "non_numeric", "none"]
 Encoding = Literal[
     "utf-8", "ascii", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252",

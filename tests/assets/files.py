@@ -14,6 +14,7 @@ from assets.transform import Shaped, write
 from tests.spec.texts import broken, declared
 
 FORMAT = '{type: csv, delimiter: ";", compression: gzip, part_size: 200MB}'
+VALUES: dict[str, object] = {"export": "loyalty_events", "partition": "2026-01-31"}
 
 
 def planned(form: str) -> Plan:
@@ -36,7 +37,7 @@ def parts(sql: str, form: str, folder: Path) -> list[Part]:
     plan = planned(form)
     folder.mkdir(exist_ok=True)
     with shaped(sql) as rows:
-        return write(rows, plan.export.deliver[0], folder / "parts", plan)
+        return write(rows, plan.export.deliver[0], folder / "parts", plan, VALUES)
 
 
 def content(sql: str, form: str, folder: Path) -> bytes:

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
 from assets.archives import OVERHEAD, Member, gzipped, pack
 from assets.encodings import encoded
+from assets.excel import ExcelSink
 from resources.failpoint import reach
-from spec.formats import ARCHIVES, Csv, Format, Json, Ndjson, Parquet, Psv, Tsv
+from spec.formats import ARCHIVES, Csv, Excel, Format, Json, Ndjson, Parquet, Psv, Tsv
 
 SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
@@ -194,6 +196,8 @@ class _Parts:
         archived = ".member" if self._form.compression in ARCHIVES else ""
         file = Hashing(self._folder / f"{self._number}{archived}")
         reach("part.opened")
+        if isinstance(self._form, Excel):
+            return ExcelSink(self._folder / f"{self._number}.xlsx", self._frame.names, header=self._form.header), file
         if isinstance(self._form, Parquet):
             return ParquetSink(file, self._form, self._frame.schema), file
         return TextSink(self._stream(file), self._frame, self._form), file
@@ -225,8 +229,16 @@ class _Parts:
         sink.close()
         if self._form.compression in ARCHIVES:
             file = self._packed(file)
+        elif isinstance(self._form, Excel):
+            self._copy(file)
         reach("part.written")
         return file.finish(self._rows)
+
+    def _copy(self, file: Hashing) -> None:
+        book = self._folder / f"{self._number}.xlsx"
+        with book.open("rb") as made:
+            copyfileobj(made, file, SLICE)
+        book.unlink()
 
     def _packed(self, member: Hashing) -> Hashing:
         """The archive instead of its member."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from assets.excel import cells
 from assets.extract import Ids, Reading, arrow_schema, cut
 from assets.lines import footer, header, line
 from assets.parts import Frame, Part, write_parts
@@ -25,7 +26,7 @@ from assets.windows import Window
 from spec.delivery import Delivery
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
-from spec.formats import ARCHIVES, Csv, Parquet, Psv, Tsv
+from spec.formats import ARCHIVES, Csv, Excel, Parquet, Psv, Tsv
 from spec.shape import EXTRACT, compile_shape, missing
 from spec.template import member
 
@@ -207,6 +208,8 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
     form, sql, columns = delivery.format, shaped.sql, shaped.columns
     if isinstance(form, Parquet):
         return sql, columns
+    if isinstance(form, Excel):
+        return f"SELECT {cells(columns)} FROM ({sql})", columns
     if isinstance(form, Csv | Psv | Tsv) and form.row_number:
         if form.row_number in columns:
             place = plan.declared.where("deliver", plan.export.deliver.index(delivery), "format", "row_number")
@@ -220,8 +223,8 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
 
 def _frame(delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]) -> Frame:
     form = delivery.format
-    if isinstance(form, Parquet):
-        return Frame(form, schema)
+    if isinstance(form, Parquet | Excel):
+        return Frame(form, schema, names=tuple(columns))
 
     def named(number: int) -> str:
         part = {"part": f"{number:03d}"}

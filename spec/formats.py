@@ -63,25 +63,33 @@ def check_datetime(text: str) -> str:
 
 
 class _Format(Model):
-    part_size: Size | None = None
     part_rows: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def part_bytes(self) -> int | None:
-        """The size at which a new part begins, in bytes as written (compressed)."""
-        return size(self.part_size) if self.part_size else None
+        """The size at which a new part begins, in bytes as written (compressed); None where only rows are counted."""
+        return None
 
     @property
     def splits(self) -> str:
         """The key that makes several files of one delivery; "" when none does."""
-        return next((name for name in ("part_size", "part_rows") if getattr(self, name)), "")
+        return "part_size" if self.part_bytes else "part_rows" if self.part_rows else ""
 
     def advice(self) -> Iterator[tuple[str, str]]:
         """What is allowed and deserves a thought: the key, and a sentence."""
         yield from ()
 
 
-class _Text(_Format):
+class _Sized(_Format):
+    part_size: Size | None = None
+
+    @property
+    def part_bytes(self) -> int | None:
+        """The size at which a new part begins, in bytes as written (compressed)."""
+        return size(self.part_size) if self.part_size else None
+
+
+class _Text(_Sized):
     compression: Compression = "none"
     date: Annotated[str, AfterValidator(check_date)] | None = Field(default=None, description="such as %d/%m/%Y")
     datetime: Annotated[str, AfterValidator(check_datetime)] | None = Field(
@@ -232,13 +240,25 @@ class Json(_Text):
     type: Literal["json"] = "json"
 
 
-class Parquet(_Format):
+class Parquet(_Sized):
     """Apache Parquet, types exact."""
 
     type: Literal["parquet"] = "parquet"
     compression: Literal["none", "snappy", "zstd"] = "zstd"
 
 
+class Excel(_Format):
+    """An Excel workbook of one sheet, for people."""
+
+    type: Literal["excel"] = "excel"
+    header: bool = True
+
+    @property
+    def compression(self) -> Literal["none"]:
+        """A workbook is compressed by itself."""
+        return "none"
+
+
 Delimited = Csv | Psv | Tsv
 Objects = Ndjson | Json
-Format = Annotated[Csv | Psv | Tsv | Ndjson | Json | Parquet, Field(discriminator="type")]
+Format = Annotated[Csv | Psv | Tsv | Ndjson | Json | Parquet | Excel, Field(discriminator="type")]

@@ -22,7 +22,6 @@ _KEYS: tuple[tuple[str, ...], ...] = (
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),
     (("source", "cursor", "late"), "carry"),
-    (("deliver", "*", "format", "type"), "excel"),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from spec.fields import Field, together
 from spec.filters import Filters
 from spec.formats import ARCHIVES
 from spec.partitions import Partitions, Schedule
+from spec.profiles import Profile
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
 
@@ -37,6 +38,7 @@ class Export(Model):
     export: Name
     description: str = ""
     owner: Owner | None = None
+    profile: Profile | None = None
     source: Source
     partitions: Partitions
     mode: Literal["incremental", "snapshot"] = "incremental"

@@ -10,7 +10,7 @@ from spec.document import Path
 WORDS = "not available yet in this release"
 
 _KEYS: tuple[tuple[str, ...], ...] = (
-    ("deliver_by",), ("checks",), ("notify",), ("profile",), ("transform", "python"),
+    ("deliver_by",), ("checks",), ("notify",), ("transform", "python"),
     ("source", "payload"), ("source", "path"), ("source", "immutable"),
     ("source", "cursor", "immutable"),
     ("schedule", "once"), ("schedule", "at"), ("schedule", "hourly"), ("schedule", "weekly"), ("schedule", "monthly"),

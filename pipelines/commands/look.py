@@ -14,6 +14,7 @@ from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
 from spec.errors import DeclarationError, OutgateError
+from spec.profiles import advice
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -41,11 +42,12 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
 
 def _of_formats(declared: Declared) -> list[str]:
     """What is allowed in a file and deserves a thought, said without a look at the source."""
-    return [
-        f"{declared.where('deliver', number, 'format', key)}: {sentence}"
+    found = [
+        (("deliver", number, "format", key), sentence)
         for number, delivery in enumerate(declared.export.deliver)
         for key, sentence in delivery.format.advice()
     ]
+    return [f"{declared.where(*place)}: {sentence}" for place, sentence in [*found, *advice(declared.export)]]
 
 
 def _grid_problems(project: Project, declared: Declared) -> list[str]:

@@ -1,166 +1,204 @@
-"""Text formats as SQL: one expression per value and one per line, so that DuckDB writes the bytes and Arrow carries
-them.
+"""Text formats as SQL: one expression a line, so that DuckDB writes the bytes and Arrow carries them.
 
-How values are spelled (dates in ISO 8601 with a T, instants in UTC with a Z, NaN and Infinity by name, binary in
-base64) is this table and nothing else. Wide decimals are text in JSON, where most readers would make floats of them.
+What is enclosed, escaped or refused is said here; how a value is spelled in spelling.py.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from sqlglot import exp
-
-from spec.delivery import Csv, Ndjson, Psv
+from assets.spelling import (
+    Spelling,
+    alphabet,
+    json_key,
+    json_value,
+    literal,
+    nested,
+    numeric,
+    quoted,
+    spelled,
+    spelling,
+    text_value,
+)  # fmt: skip
+from spec.errors import DeclarationError
+from spec.formats import Delimited, Json, Ndjson, Objects
 
 Columns = Mapping[str, str]
 """Names and DuckDB types of the shaped result, in order."""
 
-EXACT_IN_JSON = 15
-_FLOAT = (
-    "CASE WHEN isfinite({c}) THEN CAST({c} AS VARCHAR) WHEN isnan({c}) THEN 'NaN' "
-    "WHEN {c} > 0 THEN 'Infinity' WHEN {c} < 0 THEN '-Infinity' END"
-)
-_PLAIN = "CAST({c} AS VARCHAR)"
-_LOCAL_TIMES = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
-_JSON = "CAST(to_json({c}) AS VARCHAR)"
-_JSON_TEXT = "CAST(to_json(CAST({c} AS VARCHAR)) AS VARCHAR)"
-_TEXT: Mapping[str, str] = {
-    "FLOAT": _FLOAT,
-    "DOUBLE": _FLOAT,
-    **dict.fromkeys(_LOCAL_TIMES, "replace(CAST({c} AS VARCHAR), ' ', 'T')"),
-    "TIMESTAMP WITH TIME ZONE": "replace(CAST(make_timestamp(epoch_us({c})) AS VARCHAR), ' ', 'T') || 'Z'",
-    "BLOB": "to_base64({c})",
-}
-_BARE_IN_JSON = frozenset(
-    {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-)
-_TIMES = _LOCAL_TIMES | {"DATE", "TIME", "TIMESTAMP WITH TIME ZONE"}
-_SPELLED = _BARE_IN_JSON | _TIMES | {"FLOAT", "DOUBLE", "HUGEINT", "UUID", "BLOB"}
-"""Types whose text has no quote and no line break, and no other character than those of `_ALPHABET`."""
-_ALPHABET = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-.:/=")
+FORMULA = "=+-@\t\r\n"
+"""What a text begins with that a spreadsheet takes for a formula (CWE-1236); an apostrophe before it makes it text."""
 
 
-def text_value(kind: str, column: str) -> str:
-    """SQL for a value of a DuckDB type as text, NULL staying NULL."""
-    if _nested(kind):
-        return _json(kind, column)
-    return _TEXT.get(kind, _PLAIN).format(c=column)
-
-
-def json_value(kind: str, column: str) -> str:
-    """SQL for a value of a DuckDB type as JSON; NULL becomes `null`."""
-    return f"coalesce({_json(kind, column)}, 'null')"
-
-
-def _nested(kind: str) -> bool:
-    return kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))
-
-
-def _spelled(kind: str) -> bool:
-    return kind in _SPELLED or (kind.startswith("DECIMAL(") and not _nested(kind))
-
-
-def _json(kind: str, column: str) -> str:
-    decimal = re.fullmatch(r"DECIMAL\((\d+),\s*\d+\)", kind)
-    if kind in _BARE_IN_JSON or (decimal and int(decimal[1]) <= EXACT_IN_JSON):
-        return _PLAIN.format(c=column)
-    if _nested(kind):
-        return _json_of_nested(kind, column)
-    if kind == "JSON":
-        return f"replace(replace(CAST({column} AS VARCHAR), chr(10), ' '), chr(13), ' ')"
-    if kind in {"FLOAT", "DOUBLE"}:
-        plain, spelled = _PLAIN.format(c=column), _FLOAT.format(c=column)
-        return f"CASE WHEN isfinite({column}) THEN {plain} ELSE '\"' || {spelled} || '\"' END"
-    if _spelled(kind):
-        return f"'\"' || {text_value(kind, column)} || '\"'"
-    return (_JSON if kind == "VARCHAR" else _JSON_TEXT).format(c=column)
-
-
-def _json_of_nested(kind: str, column: str) -> str:
-    """Written out to the innermost values, because DuckDB's own to_json spells NaN as no JSON reader takes it."""
-    import duckdb
-
-    one, parsed = f"x{len(kind)}", duckdb.sqltype(kind)
-    children = {name: str(inner) for name, inner in parsed.children if isinstance(inner, duckdb.sqltypes.DuckDBPyType)}
-    if parsed.id == "struct":
-        names = ((_literal(_json_key(name)), inner, f"{column}.{quoted(name)}") for name, inner in children.items())
-        members = " || ',' || ".join(f"{key} || {json_value(inner, member)}" for key, inner, member in names)
-        return f"CASE WHEN {column} IS NOT NULL THEN '{{' || {members} || '}}' END"
-    if parsed.id == "map":
-        pair = f"to_json(CAST({one}.key AS VARCHAR)) || ':' || {json_value(children['value'], f'{one}.value')}"
-        return f"'{{' || {_joined(f'map_entries({column})', one, pair)} || '}}'"
-    items = f"CAST({column} AS {children['child']}[])"
-    return f"'[' || {_joined(items, one, json_value(children['child'], one))} || ']'"
-
-
-def _joined(items: str, one: str, each: str) -> str:
-    return f"array_to_string(list_transform({items}, lambda {one}: {each}), ',')"
-
-
-def line(form: Csv | Psv | Ndjson, columns: Columns) -> str:
-    """SQL for one line of a format, its line break included.
+def line(form: Delimited | Objects, columns: Columns) -> str:
+    """SQL for one line of a format, its line break included; in a JSON array the comma before it.
 
     The NULL of an only column is enclosed like an empty text: most readers skip an empty line, and a row would be lost.
     Cells are joined by one `concat`, at a third of the cost of as many `||`; no cell is NULL.
     """
-    if isinstance(form, Ndjson):
-        leads = ["{", *"," * (len(columns) - 1)]
+    table = spelling(form)
+    if isinstance(form, Ndjson | Json):
+        first, last = (",\n{", "'}'") if isinstance(form, Json) else ("{", "'}' || chr(10)")
+        leads = [first, *"," * (len(columns) - 1)]
         pairs = [
-            f"{_literal(lead + _json_key(name))}, {json_value(kind, quoted(name))}"
+            f"{literal(lead + json_key(name))}, {json_value(kind, quoted(name), table)}"
             for lead, (name, kind) in zip(leads, columns.items(), strict=True)
         ]
-        return f"concat({', '.join(pairs)}, '}}' || chr(10))"
-    dialect = _csv(form)
-    nothing = _literal(dialect.enclosure * 2 if len(columns) == 1 else "")
-    cells = [_cell(kind, quoted(name), dialect, nothing) for name, kind in columns.items()]
-    return f"concat({f', {_literal(dialect.delimiter)}, '.join(cells)}, {_newline(dialect)})"
+        return f"concat({', '.join(pairs)}, {last})"
+    only = len(columns) == 1
+    cells = [_Cell(name, kind, form, table, only).sql() for name, kind in columns.items()]
+    ending = " || ".join(f"chr({ord(each)})" for each in form.eol)
+    return f"concat({f', {literal(form.special[0])}, '.join(cells)}, {ending})"
 
 
-def header(form: Csv | Psv | Ndjson, columns: Columns) -> bytes:
-    """The bytes before the first line of every part."""
-    if isinstance(form, Ndjson) or not form.header:
-        return b""
-    dialect = _csv(form)
-    cells = (_enclosed(name, dialect) for name in columns)
-    return (dialect.delimiter.join(cells) + ("\r\n" if dialect.newline == "crlf" else "\n")).encode()
+def header(form: Delimited | Objects, columns: Columns) -> bytes:
+    """The bytes before the first line of every part. Raises DeclarationError for a name that the format cannot have."""
+    if isinstance(form, Ndjson | Json):
+        return b"[" if isinstance(form, Json) else b""
+    mark = "\ufeff" if form.bom else ""
+    names = form.special[0].join(_heading(name, form) for name in columns) + form.eol if form.header else ""
+    try:
+        return (mark + names).encode(form.encoding)
+    except UnicodeEncodeError:
+        message = f"a column name cannot be written in {form.encoding}; rename it with `to:`, or say `header: false`"
+        raise DeclarationError(message) from None
 
 
-def _csv(form: Csv | Psv) -> Csv:
-    return form if isinstance(form, Csv) else Csv(delimiter="|", header=form.header)
+def footer(form: Delimited | Objects) -> bytes:
+    """The bytes after the last line of every part."""
+    return b"\n]\n" if isinstance(form, Json) else b""
 
 
-def _cell(kind: str, column: str, form: Csv, nothing: str) -> str:
-    text = text_value(kind, column)
-    if _spelled(kind) and kind != "BLOB" and not {form.delimiter, form.enclosure} & _ALPHABET:
-        return f"coalesce({text}, {nothing})"
-    mark, breaks = _literal(form.enclosure), (_literal(form.delimiter), _literal(form.enclosure), "chr(10)", "chr(13)")
-    empty = [] if _nested(kind) else [f"{text} = ''"]  # JSON is never empty
-    needs = " OR ".join([*empty, *(f"contains({text}, {each})" for each in breaks)])
-    wrapped = f"{mark} || replace({text}, {mark}, {_literal(form.enclosure * 2)}) || {mark}"
-    return f"CASE WHEN {column} IS NULL THEN {nothing} WHEN {needs} THEN {wrapped} ELSE {text} END"
+@dataclass(frozen=True)
+class _Cell:
+    """One column of a delimited line."""
+
+    name: str
+    kind: str
+    form: Delimited
+    table: Spelling
+    only: bool
+
+    @property
+    def column(self) -> str:
+        return quoted(self.name)
+
+    @property
+    def text(self) -> str:
+        """The value's text, an apostrophe before it where a spreadsheet would compute it."""
+        text = text_value(self.kind, self.column, self.table)
+        if (
+            not self.form.safe
+            or nested(self.kind)
+            or self.kind == "JSON"
+            or (spelled(self.kind) and self.kind != "BLOB")
+        ):
+            return text
+        return f"CASE WHEN left({text}, 1) IN ({_characters(FORMULA)}) THEN '''' || {text} ELSE {text} END"
+
+    @property
+    def plain(self) -> bool:
+        """Whether no value of the type can be mistaken for anything, however the line is made."""
+        mistaken = {*self.form.special, self.form.escape} & alphabet(self.form)
+        null = self.form.null and set(self.form.null) <= alphabet(self.form)
+        return spelled(self.kind) and self.kind != "BLOB" and not mistaken and not null
+
+    def sql(self) -> str:
+        if self.form.quoting == "none":
+            return self._bare()
+        always = self.form.quoting in {"all", "non_null"} or (
+            self.form.quoting == "non_numeric" and not numeric(self.kind)
+        )
+        null = self._null()
+        if always:
+            return f"CASE WHEN {self.column} IS NULL THEN {null} {self._clash()}ELSE {self._wrapped()} END"
+        if self.plain:
+            return f"coalesce({self.text}, {null})"
+        cases = f"WHEN {self.column} IS NULL THEN {null} WHEN {self._needs()} THEN {self._wrapped()}"
+        return f"CASE {cases} ELSE {self.text} END"
+
+    def _null(self) -> str:
+        enclosed = self.form.quoting == "all" or (self.only and not self.form.null)
+        return literal(self.form.special[1] + self.form.null + self.form.special[1] if enclosed else self.form.null)
+
+    def _needs(self) -> str:
+        """When a value is enclosed, where that is for the value to say."""
+        marks = "".join(dict.fromkeys([*self.form.special, "\n", "\r", self.form.escape or ""]))
+        empty = [] if nested(self.kind) else [f"{self.text} = ''"]  # JSON is never empty
+        null = [f"{self.text} = {literal(self.form.null)}"] if self.form.null else []
+        return " OR ".join([*empty, *null, *(f"contains({self.text}, {_character(each)})" for each in marks)])
+
+    def _wrapped(self) -> str:
+        mark = literal(self.form.special[1])
+        return f"{mark} || {self.text if self.plain else self._escaped()} || {mark}"
+
+    def _escaped(self) -> str:
+        enclosure = self.form.special[1]
+        if self.form.doubles:
+            return f"replace({self.text}, {literal(enclosure)}, {literal(enclosure * 2)})"
+        return _escaping(self.text, self.form.escape or "", enclosure)
+
+    def _clash(self) -> str:
+        """A text that would be read as the declared `null`, where both are enclosed."""
+        if self.form.quoting != "all" or not self.form.null or self.plain:
+            return ""
+        return f"WHEN {self._escaped()} = {literal(self.form.null)} THEN {self._refused('is the text of `null`')} "
+
+    def _bare(self) -> str:
+        """Never enclosed: escaped where there is an escape, else what would break the line is refused."""
+        null, marks = self.form.null, [*self.form.special, "\n", "\r"]
+        text = (
+            self.text
+            if self.plain
+            else _escaping(self.text, self.form.escape, *marks)
+            if self.form.escape
+            else self.text
+        )
+        nothing = self._refused("is NULL or empty, and an empty line would be lost") if self.only else literal(null)
+        cases = [f"WHEN {self.column} IS NULL THEN {literal(null) if null else nothing}"]
+        if not self.plain:
+            cases += [f"WHEN {text} = {literal(null)} THEN {self._refused('is the text of `null`')}"] * bool(null)
+            cases += [f"WHEN {text} = '' THEN {nothing}"] * self.only
+        if not self.plain and not self.form.escape:
+            breaks = " OR ".join(f"contains({text}, {_character(each)})" for each in (self.form.special[0], "\n", "\r"))
+            cases.append(f"WHEN {breaks} THEN {self._refused('holds the delimiter or a line break')}")
+        return f"CASE {' '.join(cases)} ELSE {text} END"
+
+    def _refused(self, what: str) -> str:
+        message = f"a value of column {self.name!r} {what}; say another `quoting:` or `null:`, or `escape:`"
+        return f"error({literal(message)})"
 
 
-def _enclosed(name: str, form: Csv) -> str:
-    if name and not set(name) & {form.delimiter, form.enclosure, "\n", "\r"}:
-        return name
-    return form.enclosure + name.replace(form.enclosure, form.enclosure * 2) + form.enclosure
+def _escaping(text: str, escape: str, *marks: str) -> str:
+    for mark in dict.fromkeys([escape, *marks]):  # the escape itself first: it stands before the others
+        text = f"replace({text}, {_character(mark)}, {literal(escape)} || {_character(mark)})"
+    return text
 
 
-def _newline(form: Csv) -> str:
-    return "chr(13) || chr(10)" if form.newline == "crlf" else "chr(10)"
+def _characters(text: str) -> str:
+    return ", ".join(map(_character, text))
 
 
-def _json_key(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False) + ":"
+def _character(each: str) -> str:
+    return f"chr({ord(each)})" if each in "\t\r\n" else literal(each)
 
 
-def _literal(text: str) -> str:
-    return exp.Literal.string(text).sql(dialect="duckdb")
-
-
-def quoted(name: str) -> str:
-    """A quoted DuckDB identifier."""
-    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+def _heading(name: str, form: Delimited) -> str:
+    """A column's name as a cell. Raises DeclarationError where it would have to be enclosed and must not be."""
+    delimiter, enclosure = form.special
+    text = f"'{name}" if form.safe and name[:1] and name[0] in FORMULA else name
+    breaks = set(text) & {delimiter, enclosure, "\n", "\r", form.escape}
+    if form.quoting == "none":
+        if breaks - {enclosure}:
+            message = (
+                f"column name {name!r} holds what separates names; rename it with `to:`, or say another `quoting:`"
+            )
+            raise DeclarationError(message)
+        return text
+    if name and form.quoting == "minimal" and not breaks:
+        return text
+    inside = (form.escape or enclosure) + enclosure
+    if not form.doubles and form.escape:
+        text = text.replace(form.escape, form.escape * 2)
+    return enclosure + text.replace(enclosure, inside) + enclosure

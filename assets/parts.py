@@ -1,5 +1,5 @@
-"""Parts: the files of one delivery, written once, compressed, split by size, hashed while they are written, and
-fsynced.
+"""Parts: the files of one delivery, written once, compressed, split by size or rows, hashed while they are written,
+and fsynced.
 
 What a line looks like is in lines.py; names at the destination are given when the window is sealed.
 """
@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
+from assets.archives import OVERHEAD, Member, gzipped, pack
+from assets.encodings import encoded
+from assets.excel import ExcelSink
 from resources.failpoint import reach
-from spec.delivery import Format, Parquet
+from spec.formats import ARCHIVES, Csv, Excel, Format, Json, Ndjson, Parquet, Psv, Tsv
 
 SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
@@ -91,32 +95,48 @@ class Sink(Protocol):
 def compressed(file: Hashing, compression: str) -> BinaryIO:
     """The stream that text is written to."""
     if compression == "gzip":
-        from isal import igzip
-
-        stream: object = igzip.IGzipFile(  # type: ignore[no-untyped-call]
-            filename="", mode="wb", fileobj=file, compresslevel=1, mtime=0
-        )
-        return cast("BinaryIO", stream)
+        return gzipped(file)
     if compression == "zstd":
         return cast("BinaryIO", pa.CompressedOutputStream(pa.PythonFile(file, mode="w"), "zstd"))
     return cast("BinaryIO", file)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What every part of a delivery has in common: its format, the schema of batches, and what stands around rows."""
+
+    form: Format
+    schema: pa.Schema
+    header: bytes = b""
+    footer: bytes = b""
+    names: tuple[str, ...] = ()
+    member: Callable[[int], str] = str
+    """The name inside an archive, by the part's number."""
+
+
 class TextSink:
     """Lines: the value buffer of Arrow's string column is the text of the file."""
 
-    def __init__(self, file: Hashing, compression: str, header: bytes) -> None:
-        self._file, self._stream = file, compressed(file, compression)
-        self._stream.write(header)
+    def __init__(self, stream: BinaryIO, frame: Frame, form: Csv | Psv | Tsv | Ndjson | Json) -> None:
+        self._stream = stream
+        self._frame, self._form, self._rows = frame, form, 0
+        self._coded = form if isinstance(form, Csv | Psv | Tsv) and form.encoding != "utf-8" else None
+        self._stream.write(frame.header)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the lines of the batch's only column."""
-        self._stream.write(text_of(batch))
+        text: memoryview | bytes = text_of(batch)
+        if self._coded:
+            text = encoded(memoryview(text), batch, self._coded, self._frame.names, self._rows)
+        if isinstance(self._form, Json) and not self._rows:
+            text = text[1:]  # no comma before the first object
+        self._stream.write(text)
+        self._rows += batch.num_rows
 
     def close(self) -> None:
-        """Close the compressor, not the file."""
-        if self._stream is not cast("BinaryIO", self._file):
-            self._stream.close()
+        """Close the stream; a Hashing stays open, for its fsync still has to come."""
+        self._stream.write(self._frame.footer)
+        self._stream.close()
 
 
 class ParquetSink:
@@ -148,22 +168,20 @@ def text_of(batch: pa.RecordBatch) -> memoryview:
     return memoryview(values)[edges[column.offset] : edges[column.offset + len(column)]]
 
 
-def write_parts(
-    batches: Iterator[pa.RecordBatch], form: Format, header: bytes, schema: pa.Schema, folder: Path
-) -> list[Part]:
+def write_parts(batches: Iterator[pa.RecordBatch], frame: Frame, folder: Path) -> list[Part]:
     """Write batches as one or more parts named 1, 2, ... in `folder`. There is always at least one."""
-    return list(_Parts(form, header, schema, folder).run(batches))
+    return list(_Parts(frame, folder).run(batches))
 
 
 class _Parts:
-    def __init__(self, form: Format, header: bytes, schema: pa.Schema, folder: Path) -> None:
-        self._form, self._header, self._schema, self._folder = form, header, schema, folder
+    def __init__(self, frame: Frame, folder: Path) -> None:
+        self._frame, self._form, self._folder = frame, frame.form, folder
         self._number, self._rows, self._ratio = 0, 0, 1.0
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
         sink, file = self._next()
         for batch in batches:
-            for piece in _slices(batch):
+            for piece in self._pieces(batch):
                 if self._rows and self._full(file, piece):
                     yield self._finish(sink, file)
                     sink, file = self._next()
@@ -175,23 +193,57 @@ class _Parts:
 
     def _next(self) -> tuple[Sink, Hashing]:
         self._number, self._rows = self._number + 1, 0
-        file = Hashing(self._folder / str(self._number))
+        archived = ".member" if self._form.compression in ARCHIVES else ""
+        file = Hashing(self._folder / f"{self._number}{archived}")
         reach("part.opened")
+        if isinstance(self._form, Excel):
+            return ExcelSink(self._folder / f"{self._number}.xlsx", self._frame.names, header=self._form.header), file
         if isinstance(self._form, Parquet):
-            return ParquetSink(file, self._form, self._schema), file
-        return TextSink(file, self._form.compression, self._header), file
+            return ParquetSink(file, self._form, self._frame.schema), file
+        return TextSink(self._stream(file), self._frame, self._form), file
+
+    def _stream(self, file: Hashing) -> BinaryIO:
+        if self._form.compression not in ARCHIVES:
+            return compressed(file, self._form.compression)
+        self._member = Member(file, self._form.compression)
+        return cast("BinaryIO", self._member)
 
     def _full(self, file: Hashing, piece: pa.RecordBatch) -> bool:
+        if self._rows == self._form.part_rows:
+            return True
         limit = self._form.part_bytes
+        if limit is not None and self._form.compression in ARCHIVES:
+            limit -= OVERHEAD
         return limit is not None and file.count + piece.nbytes * self._ratio * 1.1 > limit
+
+    def _pieces(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Slices of about SLICE bytes, none of which goes past the last row of a part."""
+        wanted, start = max(1, batch.num_rows * SLICE // max(batch.nbytes, 1)), 0
+        while start < batch.num_rows:
+            limit = self._form.part_rows
+            rows = min(wanted, limit - self._rows % limit) if limit else wanted
+            yield batch.slice(start, rows)
+            start += rows
 
     def _finish(self, sink: Sink, file: Hashing) -> Part:
         sink.close()
+        if self._form.compression in ARCHIVES:
+            file = self._packed(file)
+        elif isinstance(self._form, Excel):
+            self._copy(file)
         reach("part.written")
         return file.finish(self._rows)
 
+    def _copy(self, file: Hashing) -> None:
+        book = self._folder / f"{self._number}.xlsx"
+        with book.open("rb") as made:
+            copyfileobj(made, file, SLICE)
+        book.unlink()
 
-def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    rows = max(1, batch.num_rows * SLICE // max(batch.nbytes, 1))
-    for start in range(0, batch.num_rows, rows):
-        yield batch.slice(start, rows)
+    def _packed(self, member: Hashing) -> Hashing:
+        """The archive instead of its member."""
+        member.abandon()
+        file = Hashing(self._folder / str(self._number))
+        pack(self._form.compression, member.path, self._frame.member(self._number), self._member, file)
+        member.path.unlink()
+        return file

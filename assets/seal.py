@@ -57,7 +57,9 @@ def seal(
     artifacts: list[Artifact] = []
     rows = 0
     for delivery in plan.export.deliver:
-        parts = write(shaped, delivery, folder / delivery.label, plan)
+        parts = write(
+            shaped, delivery, folder / delivery.label, plan, path_values(plan.export, window, lease.generation)
+        )
         rows = sum(part.rows for part in parts)
         if rows == 0 and delivery.empty == "skip":
             shutil.rmtree(folder / delivery.label)

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,23 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from assets.carry import parts
+from assets.excel import cells
 from assets.extract import Ids, Reading, arrow_schema
-from assets.lines import header, line, quoted
-from assets.parts import Part, write_parts
+from assets.lines import footer, header, line
+from assets.parts import Frame, Part, write_parts
 from assets.plan import Plan
 from assets.seen import called
+from assets.spelling import quoted
 from assets.windows import Window
 from resources.databases.base import Column
-from spec.delivery import Delivery, Parquet
+from spec.delivery import Delivery
 from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
+from spec.formats import ARCHIVES, Csv, Excel, Parquet, Psv, Tsv
 from spec.personal import hide, pads, variables
 from spec.shape import EXTRACT, compile_shape, made_of, missing
+from spec.template import member
 
 if TYPE_CHECKING:
     import duckdb
@@ -226,19 +230,51 @@ def _located(plan: Plan) -> Iterator[None]:
         raise DeclarationError(f"{plan.declared.where(part)}: the shape cannot be computed: {text:.300}") from None
 
 
-def write(shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan) -> list[Part]:
-    """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come."""
+def write(
+    shaped: Shaped, delivery: Delivery, folder: Path, plan: Plan, path_values: Mapping[str, object]
+) -> list[Part]:
+    """Write the parts of one delivery into `folder`. Raises what the source did, where the rows are still to come.
+
+    `path_values` are what the path's variables stand for, but for the part's own: an archive has its name inside.
+    """
     folder.mkdir(mode=0o700)
-    form, sql, first = delivery.format, shaped.sql, b""
-    if not isinstance(form, Parquet):
-        sql = f"SELECT {line(form, shaped.columns)} AS line FROM ({shaped.sql})"
-        first = header(form, shaped.columns)
     with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
+        sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
-        parts = write_parts(batches, form, first, reader.schema, folder)
+        parts = write_parts(batches, _frame(delivery, columns, reader.schema, path_values), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
+
+
+def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str, str]]:
+    """The query of what a delivery's parts are made of, and the columns that it has in them."""
+    form, sql, columns = delivery.format, shaped.sql, shaped.columns
+    if isinstance(form, Parquet):
+        return sql, columns
+    if isinstance(form, Excel):
+        return f"SELECT {cells(columns)} FROM ({sql})", columns
+    if isinstance(form, Csv | Psv | Tsv) and form.row_number:
+        if form.row_number in columns:
+            place = plan.declared.where("deliver", plan.export.deliver.index(delivery), "format", "row_number")
+            raise DeclarationError(
+                f"{place}: the rows have a column {form.row_number!r} of their own; say another name"
+            )
+        sql = f"SELECT row_number() OVER () AS {quoted(form.row_number)}, * FROM ({sql})"
+        columns = {form.row_number: "BIGINT"} | columns
+    return f"SELECT {line(form, columns)} AS line FROM ({sql})", columns
+
+
+def _frame(delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]) -> Frame:
+    form = delivery.format
+    if isinstance(form, Parquet | Excel):
+        return Frame(form, schema, names=tuple(columns))
+
+    def named(number: int) -> str:
+        part = {"part": f"{number:03d}"}
+        return member(delivery.path, {**values, **part}, ARCHIVES[form.compression], form.type)
+
+    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named)
 
 
 def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:
@@ -260,7 +296,8 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        text = hide(" ".join(str(error).split()), plan.export.personal)
+        text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
+        text = hide(text, plan.export.personal)
         message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
         raise OutgateError(message) from None
     except OSError as error:

@@ -24,6 +24,7 @@ from spec.errors import DeclarationError, OutgateError
 from spec.export import Owner, SqlTransform
 from spec.partitions import Chunk
 from spec.personal import Keyed
+from spec.profiles import Profile
 from spec.reading import Declared, read_export, validate
 from spec.secrets import FromEnv, FromFile
 from spec.source import SqlFile
@@ -48,6 +49,7 @@ class Defaults(Model):
     """defaults.yaml: what all exports of a folder share."""
 
     owner: Owner | None = None
+    profile: Profile | None = None
     active: bool = False
     partitions: PartitionDefaults = PartitionDefaults()
     schedule: ScheduleDefaults = ScheduleDefaults()

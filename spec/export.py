@@ -11,7 +11,9 @@ from spec.base import Misplaced, Model, Name, like
 from spec.delivery import Delivery
 from spec.fields import Field, together
 from spec.filters import Filters
+from spec.formats import ARCHIVES
 from spec.partitions import Partitions, Schedule
+from spec.profiles import Profile
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
 
@@ -36,6 +38,7 @@ class Export(Model):
     export: Name
     description: str = ""
     owner: Owner | None = None
+    profile: Profile | None = None
     source: Source
     partitions: Partitions
     mode: Literal["incremental", "snapshot"] = "incremental"
@@ -118,12 +121,19 @@ def _paths_tell_windows_apart(export: Export) -> None:
         if export.mode == "incremental" and not used & WINDOW:
             message = f"the path of delivery {delivery.label!r} is the same for every window; use {{partition}} in it"
             raise Misplaced(message, *place)
-        if delivery.format.part_size and "part" not in used:
-            message = f"`part_size` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
+        if (splits := delivery.format.splits) and "part" not in used:
+            message = f"`{splits}` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
             raise Misplaced(message, *place)
         if export.mode == "incremental" and not tells_windows_apart(delivery.path, export.partitions.cadence):
             message = f"the path of delivery {delivery.label!r} repeats itself; use {{partition}} or {{datetime}} in it"
             raise Misplaced(message, *place)
+
+
+def _archives_are_named_before_the_last_part(export: Export) -> None:
+    for number, delivery in enumerate(export.deliver):
+        if delivery.format.compression in ARCHIVES and "parts" in variables(delivery.path.rpartition("/")[2]):
+            message = "an archive has its name inside, before the number of parts is known; use {part} without {parts}"
+            raise Misplaced(message, "deliver", number, "path")
 
 
 def _fields_together(export: Export) -> None:
@@ -135,5 +145,5 @@ def _fields_together(export: Export) -> None:
 
 RULES = (
     _needs_cursor, _packs_need_a_key, _carry_needs_a_key, _aggregate_of_snapshot, _distinct_deliveries,
-    _paths_tell_windows_apart, _fields_together,
+    _paths_tell_windows_apart, _archives_are_named_before_the_last_part, _fields_together,
 )  # fmt: skip

@@ -10,20 +10,16 @@ from spec.document import Path
 WORDS = "not available yet in this release"
 
 _KEYS: tuple[tuple[str, ...], ...] = (
-    ("deliver_by",), ("checks",), ("notify",), ("profile",), ("transform", "python"),
+    ("deliver_by",), ("checks",), ("notify",), ("transform", "python"),
     ("source", "payload"), ("source", "path"), ("source", "immutable"),
     ("source", "cursor", "immutable"),
     ("schedule", "once"), ("schedule", "at"), ("schedule", "hourly"), ("schedule", "weekly"), ("schedule", "monthly"),
     ("schedule", "cron"),
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
     ("deliver", "*", "columns"), ("deliver", "*", "encrypt"), ("deliver", "*", "on_exists"),
-    ("deliver", "*", "format", "decimal"), ("deliver", "*", "format", "null"), ("deliver", "*", "format", "bom"),
 )  # fmt: skip
 _VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mode",), "changes"),
-    (("deliver", "*", "format", "type"), "tsv"),
-    (("deliver", "*", "format", "type"), "json"),
-    (("deliver", "*", "format", "type"), "excel"),
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spec import later
+from spec import later, profiles
 from spec.base import LOOKS, Misplaced
 from spec.document import Document, Path
 from spec.errors import DeclarationError
@@ -55,7 +55,10 @@ def read_export(document: Document) -> Declared:
     """Check a document as an export. Raises DeclarationError with every problem found."""
     if waiting := [f"{document.where(path)}: {words}" for path, words in later.find(document.data)]:
         raise DeclarationError(*waiting)
-    return Declared(validate(Export, document), document)
+    export = validate(Export, document, profiles.filled(document.data))
+    if broken := [f"{document.where(path)}: {sentence}" for path, sentence in profiles.broken(export)]:
+        raise DeclarationError(*broken)
+    return Declared(export, document)
 
 
 def validate(model: type[M], document: Document, data: Any = None, at: Path = ()) -> M:

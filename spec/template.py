@@ -75,6 +75,13 @@ def slug(value: object) -> str:
     return _UNSAFE.sub("-", text).strip("-.") or "x"
 
 
+def member(template: str, values: Mapping[str, object], endings: tuple[str, ...], kind: str) -> str:
+    """The name of an archive's member: the file's without the archive's ending; one without an ending gets `kind`."""
+    name = render(template.rpartition("/")[2], values)
+    name = next((name.removesuffix(ending) for ending in endings if name.endswith(ending)), name)
+    return name if re.search(r"\.[A-Za-z][A-Za-z0-9]*$", name) else f"{name}.{kind}"
+
+
 def render(template: str, values: Mapping[str, object]) -> str:
     """Fill a template in. Raises ValueError where the result is not a safe relative path."""
     path = _VARIABLE.sub(lambda match: slug(values[match[1]]), template).lstrip("/")

@@ -14,6 +14,7 @@ from assets.extract import query_of
 from assets.horizon import look
 from assets.outcome import masked_preview
 from assets.plan import Plan, grid_of, nulls_in
+from assets.seal import path_values
 from assets.stream import read
 from assets.transform import engine, shape, write
 from assets.windows import Window
@@ -69,11 +70,12 @@ def _preview(plan: Plan, window: Window) -> dict[str, Any]:
             reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
         except RowsRefused as error:
             raise RowsRefused(hide(str(error), plan.export.personal)) from None
+        values = path_values(plan.export, window, 1)
         with engine(folder) as connection:
             shaped = shape(connection, plan, reading, window, ids)
             deliveries = []
             for delivery in plan.export.deliver:
-                parts = write(shaped, delivery, folder / f"to-{delivery.label}", plan)
+                parts = write(shaped, delivery, folder / f"to-{delivery.label}", plan, values)
                 deliveries.append(
                     {
                         "delivery": delivery.label,

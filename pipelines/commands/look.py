@@ -14,6 +14,7 @@ from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
 from spec.errors import DeclarationError, OutgateError
+from spec.profiles import advice
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -27,9 +28,10 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     chosen = [project.get(name) for name in exports] or list(project.exports.values())
     problems = [*project.problems, *project.check_connectors()] if not exports else []
     problems += [problem for each in chosen for problem in _problems(project, each)]
-    advice: list[str] = []
+    advice = [sentence for each in chosen for sentence in _of_formats(each)]
     if connect and not problems:
-        problems, advice = _connect(project, chosen)
+        problems, found = _connect(project, chosen)
+        advice += found
     for sentence in advice:
         click.echo(f"advice: {sentence}", err=bool(problems))
     if problems:
@@ -44,6 +46,16 @@ def _problems(project: Project, declared: Declared) -> list[str]:
     except DeclarationError as error:
         return list(error.problems)
     return [*_grid_problems(project, declared), *_odd_nights(declared)]
+
+
+def _of_formats(declared: Declared) -> list[str]:
+    """What is allowed in a file and deserves a thought, said without a look at the source."""
+    found = [
+        (("deliver", number, "format", key), sentence)
+        for number, delivery in enumerate(declared.export.deliver)
+        for key, sentence in delivery.format.advice()
+    ]
+    return [f"{declared.where(*place)}: {sentence}" for place, sentence in [*found, *advice(declared.export)]]
 
 
 def _grid_problems(project: Project, declared: Declared) -> list[str]:

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from assets.lines import header, line
-from spec.delivery import Csv, Ndjson
+from spec.formats import Csv, Ndjson
 
 NESTED: tuple[tuple[str, Any], ...] = (
     ("{'a': 'nan'::DOUBLE, 'b\"x': [1, NULL]}", {"a": "NaN", 'b"x': [1, None]}),

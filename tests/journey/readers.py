@@ -15,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 Row = dict[str, Any]
-DIALECTS: dict[str, dict[str, Any]] = {"csv": {"delimiter": ";"}, "psv": {"delimiter": "|"}}
+DIALECTS: dict[str, dict[str, Any]] = {"csv": {"delimiter": ";"}, "psv": {"delimiter": "|"}, "tsv": {"delimiter": "\t"}}
 
 
 class Number(str):
@@ -64,6 +64,12 @@ def ndjson(path: Path) -> list[Row]:
     return [loads(line) for line in text.split("\n")[:-1]]
 
 
+def array(path: Path) -> list[Row]:
+    """By Python's json, as one document."""
+    rows: list[Row] = loads(path.read_bytes().decode("utf-8"))
+    return rows
+
+
 def parquet(path: Path) -> list[Row]:
     """By pyarrow."""
     rows: list[Row] = pq.read_table(path).to_pylist()
@@ -73,7 +79,9 @@ def parquet(path: Path) -> list[Row]:
 READERS: dict[str, tuple[Callable[[Path], list[Row]], ...]] = {
     "csv": (duckdb_csv, python_csv),
     "psv": (duckdb_csv, python_csv),
+    "tsv": (duckdb_csv, python_csv),
     "ndjson": (ndjson,),
+    "json": (array,),
     "parquet": (parquet,),
 }
 

@@ -83,7 +83,7 @@ def deliver(trial: Trial, **how: Any) -> tuple[bool, str]:
 def comparable(path: Path) -> Any:
     """The rows of a file, in an order of their own: lines as they are, Parquet as types and the spelling of values."""
     if path.suffix != ".parquet":
-        return sorted(path.read_bytes().splitlines(keepends=True))
+        return sorted(line.rstrip(b",") for line in path.read_bytes().split(b"\n"))  # a JSON array has commas
     table = pq.read_table(path)
     return table.schema, sorted(map(repr, table.to_pylist()))  # NaN is not NaN, but it is spelled the same
 

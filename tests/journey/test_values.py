@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from tests.journey.readers import READERS, Row, duckdb_csv, loads, ndjson, python_csv, read
+from tests.journey.readers import READERS, Row, array, duckdb_csv, loads, ndjson, python_csv, read
 from tests.journey.trial import FORMATS, Trial, postgres
 from tests.journey.values import AS_TEXT, KINDS, Kind
 from tests.servers.postgres import PostgresServer
@@ -27,6 +27,8 @@ DAY = "2024-01-01"
 CURSOR = {"by": "time", "column": "at", "stamped_by": "database"}
 EVERY = [(form, reader) for form, readers in READERS.items() for reader in readers]
 STAMP = "n serial, at timestamptz NOT NULL DEFAULT '2024-01-01 12:00Z'"
+
+OBJECTS = (ndjson, array)
 
 Session = psycopg.Connection[TupleRow]
 Reader = Callable[[Path], list[Row]]
@@ -97,9 +99,9 @@ def differs(kind: Kind, reader: Reader, true: Any, found: Any) -> bool:
     if true is None and reader is python_csv:
         return bool(found != "")
     if true is None or found is None:
-        return not (found is None and (true is None or (reader is ndjson and true == "null")))
+        return not (found is None and (true is None or (reader in OBJECTS and true == "null")))
     if kind.structured:
-        return bool(loads(true) != (found if reader is ndjson else loads(found)))
+        return bool(loads(true) != (found if reader in OBJECTS else loads(found)))
     return bool(kind.canonical(true) != kind.canonical(found))
 
 
@@ -169,10 +171,10 @@ def test_an_only_column(trial: Trial, source: Session, kind: str, text: str) -> 
     deliver(trial, fields=[{"from": "only"}])
     for form, reader in EVERY:
         rows = [row["only"] for row in read(reader, trial.files(form))]
-        blank = "" if form in {"csv", "psv"} else None
+        blank = "" if form in {"csv", "psv", "tsv"} else None
         assert len(rows) == 3
         assert rows.count(blank) >= 2
-    for form in ("csv", "psv"):
+    for form in ("csv", "psv", "tsv"):
         assert b"\n\n" not in trial.files(form)[0].read_bytes().replace(b"\r", b"")
 
 

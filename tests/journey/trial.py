@@ -29,7 +29,9 @@ DAYS = {"every": "day", "start": "2024-01-01"}
 FORMATS: dict[str, dict[str, Any]] = {
     "csv": {"type": "csv", "delimiter": ";", "newline": "crlf"},
     "psv": {"type": "psv"},
+    "tsv": {"type": "tsv"},
     "ndjson": {"type": "ndjson"},
+    "json": {"type": "json"},
     "parquet": {"type": "parquet"},
 }
 

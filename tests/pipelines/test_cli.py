@@ -237,7 +237,7 @@ def test_schema_is_a_union_on_type(small: Small) -> None:
     schema = json.loads(small.outgate("schema").stdout)
     form = schema["$defs"]["Delivery"]["properties"]["format"]
     assert form["discriminator"]["propertyName"] == "type"
-    assert set(form["discriminator"]["mapping"]) == {"csv", "psv", "ndjson", "parquet"}
+    assert set(form["discriminator"]["mapping"]) == {"csv", "psv", "tsv", "ndjson", "json", "parquet", "excel"}
     connectors = json.loads(small.outgate("schema", "--connectors").stdout)
     assert connectors["additionalProperties"]["discriminator"]["propertyName"] == "type"
     assert {"duckdb", "local", "postgres"} <= set(connectors["additionalProperties"]["discriminator"]["mapping"])

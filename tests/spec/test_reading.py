@@ -23,9 +23,9 @@ WRONG = [
     (
         "delimiter",
         "delimter",
-        "x.yaml:18: unknown key `delimter`; did you mean `delimiter`? (allowed here: compression",
+        "x.yaml:18: unknown key `delimter`; did you mean `delimiter`? (allowed here: bom",
     ),
-    ("type: csv", "type: tsv", "x.yaml:18: `type: tsv` is not available yet in this release"),
+    ("deliver:", "mode: changes\ndeliver:", "x.yaml:15: `mode: changes` is not available yet in this release"),
     ("type: csv", "type: cvs", "x.yaml:18: `deliver.0.format` cannot have `type: cvs`; allowed: 'csv', 'psv'"),
     ("200MB", "200", "`deliver.0.format.part_size` must be text, found 200"),
     ("200MB", "200 megs", "'200 megs' is not a size; write a whole number and one of KB"),

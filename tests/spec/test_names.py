@@ -64,7 +64,7 @@ def test_durations_and_sizes() -> None:
         ("date:-1 month", "2026-02-28T14:30:00+01:00"),
         ("date:first day of last month", "2026-02-01T00:00:00+01:00"),
         ("date:last day of this month", "2026-03-31T00:00:00+02:00"),
-        ("date:today +2 hours", "2026-03-29T02:00:00+01:00"),
+        ("date:today +2 hours", "2026-03-29T03:00:00+02:00"),
         ("date:+1 year -2 weeks", "2027-03-15T14:30:00+01:00"),
     ],
 )

@@ -78,6 +78,9 @@ class Readings:
         return self._plan
 
     def _made(self) -> Plan:
+        """One try a run: a source that does not answer is waited for once."""
+        if self.barred is not None:
+            raise self.barred
         try:
             return self._make_plan()
         except OutgateError as error:
@@ -150,7 +153,8 @@ class Readings:
             yield
         except ConnectorError as error:
             self._unreached += 1
-            self.barred = error if self._unreached > 1 else None
+            if self._unreached > 1:
+                self.barred = error
             raise
         self._unreached = 0
 

@@ -43,7 +43,7 @@ class DuckDB(Database):
 
     type: Literal["duckdb"] = "duckdb"
     path: str
-    memory_limit: Size = "512MB"
+    memory_limit: Size = "128MB"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
 
     def columns(self, relation: exp.Expr, as_text: frozenset[str] = frozenset()) -> tuple[Column, ...]:

@@ -151,13 +151,18 @@ def test_a_wrong_declaration_leaves_the_others_alone(small: Small) -> None:
     assert {job.name for job in definitions.resolve_all_job_defs()} >= {"sales_job"}
 
 
-def test_a_correction_is_recorded_with_its_own_window(small: Small, instance: dg.DagsterInstance) -> None:
-    """A run that finds late rows in an older window materializes that partition anew, beside those it was asked for."""
-    small.declare(EXPORT.replace("stamped_by: database", "stamped_by: database, late: restate, lookback: 9000d"))
+def after_a_late_row(small: Small, instance: dg.DagsterInstance, late: str, last: str) -> dict[str, dict[str, Any]]:
+    """What is materialized when a row came late for day 0, and a run from day 2 to `last` has found it."""
+    small.declare(EXPORT.replace("stamped_by: database", f"stamped_by: database, late: {late}, lookback: 9000d"))
     assert run(small, instance, day(0), day(1)).success
     small.sql("INSERT INTO sales VALUES (900, '2026-01-01 10:00Z', 'late', 1)")
-    assert run(small, instance, day(2), day(2)).success
-    found = materialized(instance)
+    assert run(small, instance, day(2), last).success
+    return materialized(instance)
+
+
+def test_a_correction_is_recorded_with_its_own_window(small: Small, instance: dg.DagsterInstance) -> None:
+    """A run that finds late rows in an older window materializes that partition anew, beside those it was asked for."""
+    found = after_a_late_row(small, instance, "restate", day(2))
     assert {key: metadata["rows"] for key, metadata in found.items()} == {
         day(0): ROWS_A_DAY + 1, day(1): ROWS_A_DAY, day(2): ROWS_A_DAY,
     }  # fmt: skip
@@ -167,11 +172,7 @@ def test_a_correction_is_recorded_with_its_own_window(small: Small, instance: dg
 
 def test_carried_rows_are_told_with_the_window_that_has_them(small: Small, instance: dg.DagsterInstance) -> None:
     """Its metadata says how many came late for which partition; that partition is not materialized anew."""
-    small.declare(EXPORT.replace("stamped_by: database", "stamped_by: database, late: carry, lookback: 9000d"))
-    assert run(small, instance, day(0), day(1)).success
-    small.sql("INSERT INTO sales VALUES (900, '2026-01-01 10:00Z', 'late', 1)")
-    assert run(small, instance, day(2), day(3)).success
-    found = materialized(instance)
+    found = after_a_late_row(small, instance, "carry", day(3))
     assert [found[day(number)]["rows"] for number in range(4)] == [ROWS_A_DAY, ROWS_A_DAY, ROWS_A_DAY + 1, ROWS_A_DAY]
     assert found[day(2)]["late rows carried"] == {day(0): 1}
     assert found[day(0)]["generation"] == 1

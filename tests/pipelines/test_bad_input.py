@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from assets.plan import grid_of
+from assets.plan import Plan, grid_of
 from resources.databases.base import Activity
 from resources.databases.duckdb import DuckDB
 from spec.errors import ConnectorError
@@ -160,6 +160,23 @@ def test_a_source_that_went_away_is_not_waited_for_again_and_again(small: Small)
     assert [each.tried for each in outcomes] == [True] * 5 + [False] * 3
     assert len(asked) == 5
     assert all(each.good for each in small.journey().run([day(number) for number in range(8)]))
+
+
+def test_a_source_that_does_not_answer_is_asked_once_a_run(small: Small) -> None:
+    """Also where the run would look for late rows in the end; the next run asks it again."""
+    small.declare(EXPORT.replace("stamped_by: database", "stamped_by: database, late: restate, lookback: 9000d"))
+    assert run(small).returncode == 0
+    asked: list[str] = []
+
+    def dead() -> Plan:
+        asked.append("")
+        raise ConnectorError("nobody answers")
+
+    for runs in (1, 2):
+        journey = small.journey()
+        journey.make_plan = dead
+        assert [each.good for each in journey.run([day(1), day(2)])] == [False, False]
+        assert len(asked) == runs
 
 
 def test_what_is_sealed_is_delivered_without_its_source(small: Small) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -90,6 +90,19 @@ def checked(plan: Plan, span: Window, ids: Ids | None, also: Sequence[Query] = (
             yield pa.record_batch(batch.columns, schema=schema)
 
 
+def first(plan: Plan, span: Window, ids: Ids | None, most: int) -> Generator[pa.RecordBatch]:
+    """The first rows of `span`, as `checked` yields them; nobody counts how many there are, or have no cursor.
+
+    Raises RowsRefused and ConnectorError.
+    """
+    query = replace(query_of(plan, span, ids), limit=most)
+    schema = arrow_schema(query.columns)
+    with plan.database.snapshot() as snapshot:
+        for batch in snapshot.read(query):
+            _refuse_other_tenants(batch, plan.relation)
+            yield pa.record_batch(batch.columns, schema=schema)
+
+
 def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
     """The conditions that make a row belong to a window: the source is asked with them, and the extract is cut by
     them.
@@ -99,7 +112,7 @@ def cut(plan: Plan, window: Window, ids: Ids | None) -> list[exp.Expr]:
 
 def _conditions(plan: Plan, window: Window, ids: Ids | None, *, nulls: bool) -> list[exp.Expr]:
     cursor, source = plan.relation.cursor, plan.export.source.cursor
-    if cursor is None or source is None or plan.export.mode == "snapshot":
+    if cursor is None or source is None or plan.export.whole:
         return []
     if ids is not None:
         parts: list[exp.Expr] = [exp.false()] if ids.high is None else between_ids(cursor, ids.low, ids.high)
@@ -133,7 +146,7 @@ def _tenant(relation: Relation) -> tuple[exp.Expr, ...]:
 def _refuse_null_cursors(snapshot: Snapshot, plan: Plan, query: Query) -> None:
     declared, relation = plan.declared, plan.relation
     cursor, source = relation.cursor, plan.export.source.cursor
-    if cursor is None or source is None or plan.export.mode == "snapshot":
+    if cursor is None or source is None or plan.export.whole:
         return
     if source.nulls != "error" or not cursor.nullable:
         return

@@ -25,7 +25,7 @@ from spec.export import Export
 from spec.reading import Declared
 
 Prepare = Callable[[Declared, Reporter], Journey]
-AGAIN, ACCEPT = "again", "accept_columns"
+AGAIN, ACCEPT, REFRESH = "again", "accept_columns", "full_refresh"
 HELD = "outgate/held"
 RETRIES, RETRY_SECONDS = 2, 30
 OWNER = "outgate/owner"
@@ -35,10 +35,13 @@ FROM = "outgate/from"
 
 
 class StepConfig(dg.Config):
-    """The Launchpad's switch: read and deliver windows again that are done already, as a new generation."""
+    """The Launchpad's switches: read and deliver windows again that are done already, as a new generation; deliver
+    although columns changed; in `mode: changes` deliver all rows as added.
+    """
 
     again: bool = False
     accept_columns: bool = False
+    full_refresh: bool = False
 
 
 def assets_of(
@@ -76,12 +79,14 @@ def _keys(context: dg.AssetExecutionContext, export: Export) -> list[str]:
 
 
 def _journey(context: dg.AssetExecutionContext, config: StepConfig, journey: Journey) -> Journey:
-    """The journey of this run: who started it, and the two switches, from the Launchpad or from the run's tags."""
+    """The journey of this run: who started it, and the switches, from the Launchpad or from the run's tags."""
     run = context.run
     if OWNER not in run.tags:
         context.instance.add_run_tags(run.run_id, {OWNER: me()})
     journey.run_id = run.root_run_id or run.run_id
-    journey.again = journey.run_id if config.again or run.tags.get(AGAIN) == "true" else None
+    journey.full_refresh = config.full_refresh or run.tags.get(REFRESH) == "true"
+    again = config.again or run.tags.get(AGAIN) == "true" or journey.full_refresh
+    journey.again = journey.run_id if again else None
     journey.accept_columns = config.accept_columns or run.tags.get(ACCEPT) == "true"
     return journey
 
@@ -168,7 +173,7 @@ def _metadata(outcome: Outcome) -> dict[str, dict[str, Any]]:
         "window": f"{record.lo:%Y-%m-%d %H:%M:%S} to {record.hi:%Y-%m-%d %H:%M:%S} UTC",
         "generation": record.generation, "horizon": str((record.horizon or {}).get("kind", "")),
     }  # fmt: skip
-    shown = {"late": "late rows", "carried": "late rows carried"}
+    shown = {"late": "late rows", "carried": "late rows carried", "changes": "changes"}
     window |= {shown[name]: found for name, found in (record.horizon or {}).items() if name in shown}
     rows = {"dagster/row_count": record.rows or 0, "rows": record.rows or 0}
     preview = {"preview": dg.MetadataValue.md(outcome.preview)} if outcome.preview else {}
@@ -209,7 +214,7 @@ def _raise_for(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> No
         context.instance.add_run_tags(context.run.run_id, {HELD: title.lower()})
     lines = [f"{outcome.key}: {outcome.detail or outcome.state}" for outcome in bad if outcome.tried]
     head = title if len(waiting) == len(bad) else "FAILED"
-    good = sum(outcome.late is None for outcome in outcomes if outcome.good)
+    good = sum(outcome.asked for outcome in outcomes if outcome.good)
     failure = dg.Failure(
         f"{head}: {len(bad)} of {len(outcomes)} windows, {good} delivered. " + "\n".join(lines[:20]),
         metadata={"windows": len(outcomes), "delivered": good, "at": datetime.now(UTC).isoformat()},

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from assets import late
+from assets import changes, late
 from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
@@ -55,6 +55,7 @@ class Journey:
     again: str | None = None
     run_id: str | None = None
     accept_columns: bool = False
+    full_refresh: bool = False
     lease: timedelta = LEASE
     owner: str = field(default_factory=me)
 
@@ -67,6 +68,7 @@ class Journey:
         grid = grid_of(export)
         self.ledger.record_grid(export.export, grid.fingerprint)
         windows = [grid.window(key) for key in keys]
+        windows = [*self._open(windows), *windows]
         with ExitStack() as stack:
             folder = stack.enter_context(self.spool.reading())
             readings = Readings(
@@ -79,9 +81,19 @@ class Journey:
                 outcome = self._untried(window, readings) or self._drive(
                     window, windows[number + 1 :], readings, self.again
                 )
+                outcome = replace(outcome, before=window.key not in keys)
                 self.reporter.done(outcome)
                 yield outcome
             yield from self._corrections({window.key for window in windows}, readings, folder)
+
+    def _open(self, windows: list[Window]) -> Iterator[Window]:
+        """What `mode: changes` delivers first: sealed windows of before, whose rows are not read again."""
+        if self.declared.export.mode != "changes" or not windows or self.full_refresh:
+            return
+        driven = {window.key for window in windows}
+        for record in self.ledger.order(self.declared.export.export, windows[0].key, windows[0].lo).open:
+            if record.reached == "sealed" and record.partition not in driven:
+                yield Window(record.partition, record.lo, record.hi)
 
     def _untried(self, window: Window, readings: Readings) -> Outcome | None:
         if readings.barred is None or not self._is_unread(window.key, self.again):
@@ -146,6 +158,8 @@ class Journey:
         export = self.declared.export
         if self._is_unread(window.key, again):
             refuse_old_snapshot(export, grid_of(export), window, self.ledger.now())
+        if export.mode == "changes" and not self._is_finished(window.key, again):
+            changes.order(export.export, window, self.ledger, fresh=self.full_refresh)
         return self.ledger.acquire(self._spec(window), self.owner, self.lease, again, self.run_id, dead=is_dead)
 
     def _spec(self, window: Window) -> WindowSpec:
@@ -154,6 +168,11 @@ class Journey:
             export.export, window.key, window.lo, window.hi, self.declared.document.data,
             tuple((delivery.label, delivery.to) for delivery in export.deliver),
         )  # fmt: skip
+
+    def _is_finished(self, key: str, again: str | None) -> bool:
+        """Whether there is nothing to do for the window."""
+        record = self.ledger.window(self.declared.export.export, key)
+        return record is not None and record.reached == "done" and (again is None or record.again == again)
 
     def _is_unread(self, key: str, again: str | None) -> bool:
         """Whether the source would be read for the window."""
@@ -204,6 +223,10 @@ class Journey:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
         with readings.engine(reading) as connection:
             shaped = shape(connection, plan, reading, window, ids)
+            if plan.export.changes is not None:
+                shaped = changes.compare(
+                    plan, window, shaped, reading.path.parent, self.ledger, self.spool, fresh=self.full_refresh
+                )
             rows = late.late_rows(record)
             seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store, rows)
             return masked_preview(shaped, plan.export)

@@ -5,6 +5,7 @@ the way.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from assets.transform import Shaped
@@ -41,6 +42,7 @@ class Outcome:
 
     `barred`: what stopped it stops every window that is still to be read.
     `late`: the rows that came late, of a window that nobody asked for but that was delivered again because of them.
+    `before`: nobody asked for it, but the changes of those that were asked for come after its own.
     """
 
     export: str
@@ -53,6 +55,7 @@ class Outcome:
     exit_code: int = 0
     retriable: bool = False
     late: int | None = None
+    before: bool = False
     barred: bool = False
 
     @classmethod
@@ -81,6 +84,11 @@ class Outcome:
         )  # fmt: skip
 
     @property
+    def asked(self) -> bool:
+        """Whether the window is one of those that the run was for."""
+        return self.late is None and not self.before
+
+    @property
     def tried(self) -> bool:
         """Whether anything was done about it, or needed to be."""
         return not (self.barred and self.skipped)
@@ -91,13 +99,19 @@ class Outcome:
         return self.state == "done"
 
 
+def hidden(columns: Iterable[str], export: Export) -> set[str]:
+    """Those columns of the result that are in no text for people."""
+    tagged = {field.name for field in export.listed if field.personal}
+    return {name for name in columns if name in tagged or PERSONAL.search(name)}
+
+
 def masked_preview(shaped: Shaped, export: Export) -> str:
     """Ten rows as a Markdown table, personal data masked."""
-    tagged = {field.name for field in export.listed if field.personal}
-    hidden = [name in tagged or bool(PERSONAL.search(name)) for name in shaped.columns]
+    personal = hidden(shaped.columns, export)
+    masked = [name in personal for name in shaped.columns]
     lines = ["| " + " | ".join(map(_cell, shaped.columns)) + " |", "|" + " --- |" * len(shaped.columns)]
     for row in shaped.preview():
-        cells = (MASK if hide and value is not None else _cell(value) for value, hide in zip(row, hidden, strict=True))
+        cells = (MASK if hide and value is not None else _cell(value) for value, hide in zip(row, masked, strict=True))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

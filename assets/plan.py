@@ -43,7 +43,7 @@ class Plan:
     def nulls_window(self) -> Window | None:
         """The one window that has the rows without a cursor: the one that took them, else the first of the grid."""
         cursor = self.export.source.cursor
-        if cursor is None or cursor.nulls != "include" or self.export.mode == "snapshot":
+        if cursor is None or cursor.nulls != "include" or self.export.whole:
             return None
         return self.grid.window(self.nulls_in) if self.nulls_in else self.grid.first
 

@@ -138,7 +138,8 @@ class Readings:
         good = False
         try:
             yield self._engine
-            good = self.plan.export.transform is None  # its table would stay in memory
+            export = self.plan.export
+            good = export.transform is None and export.changes is None  # their tables would stay in memory
         finally:
             if reading.stream is not None:
                 reading.stream.close()
@@ -174,7 +175,7 @@ class Readings:
         return self._deadline
 
     def _chunk(self, plan: Plan, window: Window, rest: list[Window], horizon: Horizon) -> Window:
-        if plan.export.mode == "snapshot" or plan.relation.places:
+        if plan.export.whole or plan.relation.places:
             return window
         states, last = self._ledger.states(plan.export.export), window
         for following in rest[: plan.export.partitions.chunk - 1]:
@@ -246,8 +247,8 @@ def wait_for_end(ledger: Ledger, window: Window) -> None:
 def refuse_old_snapshot(export: Export, grid: Grid, window: Window, now: datetime) -> None:
     """Raise DeclarationError where rows as of `now` would come under the label of an older window."""
     newest = grid.newest(now)
-    if export.mode == "snapshot" and window.key != newest:
+    if export.whole and window.key != newest:
         raise DeclarationError(
-            f"{export.export}: a snapshot is as of now, so it can only be taken for the newest partition, "
-            f"{newest!r}; {window.key!r} would carry today's rows under an old label"
+            f"{export.export}: `mode: {export.mode}` reads the rows as they are now, so it is for the "
+            f"newest partition, {newest!r}, alone; {window.key!r} would carry today's rows under an old label"
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 
 from assets.carry import carried
+from assets.changes import of
 from assets.extract import Ids, Reading
 from assets.late import is_kept
 from assets.parts import Part
@@ -27,6 +28,7 @@ from resources.ledger import Artifact, Lease, Ledger
 from resources.ledger.records import Kind
 from resources.spool import Spool
 from resources.stores.base import Store
+from spec.changes import OPERATIONS
 from spec.delivery import Delivery
 from spec.errors import DeclarationError
 from spec.export import Export
@@ -52,19 +54,17 @@ def seal(
     corrects |= {"carried": {each.partition: each.rows for each in others}} if others else {}
     if dates := dates_of(plan.export.filters, window.hi, plan.export.partitions.timezone):
         corrects["dates"] = dates
+    corrects |= {"changes": shaped.compared.told} if shaped.compared else {}
     spool.tidy(lease)
     folder = spool.workshop(lease)
     artifacts: list[Artifact] = []
     rows = 0
     for delivery in plan.export.deliver:
-        parts = write(
-            shaped, delivery, folder / delivery.label, plan, path_values(plan.export, window, lease.generation)
-        )
-        rows = sum(part.rows for part in parts)
-        if rows == 0 and delivery.empty == "skip":
-            shutil.rmtree(folder / delivery.label)
+        named = _parts(plan, delivery, shaped, folder / delivery.label, window, lease, spool)
+        rows = sum(part.rows for part in named)
+        if not named:
+            shutil.rmtree(folder / delivery.label, ignore_errors=True)
             continue
-        named = _named(plan, delivery, window, lease, parts, spool)
         beside = store_of(delivery.to).manifest_beside if delivery.manifest is None else delivery.manifest
         document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger) | corrects
         artifacts += named
@@ -73,6 +73,7 @@ def seal(
         reach("seal.delivery")
     keep = is_kept(plan, window, reading.horizon)
     seen = keep_keys(shaped.connection, plan, reading, window, ids, folder, spool) if keep else None
+    base = shaped.compared.keep(folder, spool) if shaped.compared else None
     spool.seal(folder)
     reach("seal.files")
     horizon = reading.horizon
@@ -87,6 +88,7 @@ def seal(
         takes_nulls=plan.takes_nulls(window),
         carried=others,
         basis=reading.carry.basis if reading.carry is not None else None,
+        base=base,
     )
 
 
@@ -117,10 +119,33 @@ def path_values(export: Export, window: Window, generation: int) -> dict[str, ob
     }  # fmt: skip
 
 
-def _named(
-    plan: Plan, delivery: Delivery, window: Window, lease: Lease, parts: list[Part], spool: Spool
+def _parts(
+    plan: Plan, delivery: Delivery, shaped: Shaped, folder: Path, window: Window, lease: Lease, spool: Spool
 ) -> list[Artifact]:
-    values = path_values(plan.export, window, lease.generation) | {"parts": len(parts)}
+    """The parts of a delivery, in as many sets as its path has; [] where it is to have none for no rows."""
+    values, found = path_values(plan.export, window, lease.generation), list[Artifact]()
+    for own, rows in _sets(plan, delivery, shaped):
+        workshop = folder.joinpath(*own.values())
+        parts = write(rows, delivery, workshop, plan, values | own)
+        if delivery.empty == "deliver" or any(part.rows for part in parts):
+            found += _named(plan, delivery, values | own, parts, len(found), spool)
+            spool.seal(workshop)
+    return found
+
+
+def _sets(plan: Plan, delivery: Delivery, shaped: Shaped) -> Iterator[tuple[dict[str, str], Shaped]]:
+    """A set of parts for each operation where the path has it, with what it stands for; else one."""
+    if plan.export.changes is None or "operation" not in variables(delivery.path):
+        yield {}, shaped
+        return
+    for operation in OPERATIONS:
+        yield {"operation": operation}, of(shaped, plan.export.changes.column, operation)
+
+
+def _named(
+    plan: Plan, delivery: Delivery, values: Mapping[str, object], parts: list[Part], before: int, spool: Spool
+) -> list[Artifact]:
+    values = {**values, "parts": len(parts)}
     width = max(3, len(str(len(parts))))
     found = []
     for number, part in enumerate(parts, 1):
@@ -130,9 +155,10 @@ def _named(
             raise DeclarationError(f"{plan.declared.where('deliver')}: {error}") from None
         found.append(
             Artifact(
-                delivery.label, "part", number, spool.relative(part.path), name, part.rows, part.bytes, part.sha256
+                delivery.label, "part", before + number, spool.relative(part.path), name,
+                part.rows, part.bytes, part.sha256,
             )
-        )
+        )  # fmt: skip
     return found
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from assets.changes import Compared
     from assets.stream import Stream
 
 ARRIVING = "arriving"
@@ -52,13 +53,14 @@ MEMORY = "256MB"
 class Shaped:
     """The shaped window as a DuckDB query, with the names and DuckDB types of its columns.
 
-    Rows that come out of a `stream` can be asked for once.
+    Rows that come out of a `stream` can be asked for once. `compared`: they are those that changed, see changes.py.
     """
 
     connection: duckdb.DuckDBPyConnection
     sql: str
     columns: dict[str, str]
     stream: Stream | None = None
+    compared: Compared | None = None
 
     def batches(self, sql: str) -> pa.RecordBatchReader:
         """Stream a query over the shaped rows."""
@@ -237,8 +239,11 @@ def write(
 
     `path_values` are what the path's variables stand for, but for the part's own: an archive has its name inside.
     """
-    folder.mkdir(mode=0o700)
-    with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
+    folder.mkdir(mode=0o700, parents=True)
+    with (
+        shaped.stream.whole() if shaped.stream else nullcontext(),
+        refused(plan, f"the rows of delivery {delivery.label!r} cannot be written"),
+    ):
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
@@ -288,7 +293,7 @@ def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:
 
 
 @contextmanager
-def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
+def refused(plan: Plan, what: str) -> Iterator[None]:
     """A value that a type cannot carry, or a full disk, ends the window with a message; nothing was sent."""
     import duckdb
     import pyarrow as pa
@@ -298,8 +303,7 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowException) as error:
         text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
         text = hide(text, plan.export.personal)
-        message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
-        raise OutgateError(message) from None
+        raise OutgateError(f"{plan.export.export}: {what}: {text:.300}") from None
     except OSError as error:
         message = (
             f"{plan.export.export}: writing to the spool failed: {error.strerror}; make room there, then run it again"
@@ -307,4 +311,4 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
         raise OutgateError(message) from None
 
 
-__all__ = ["Shaped", "arrow_schema", "engine", "rehearse", "shape", "write"]
+__all__ = ["Shaped", "arrow_schema", "engine", "refused", "rehearse", "shape", "write"]

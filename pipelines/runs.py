@@ -38,7 +38,15 @@ def instance_of(home: Home, project: Project) -> Iterator[dg.DagsterInstance]:
 
 
 def launch(
-    project: Project, home: Home, declared: Declared, keys: list[str], bars: Bars, *, again: bool, accept: bool
+    project: Project,
+    home: Home,
+    declared: Declared,
+    keys: list[str],
+    bars: Bars,
+    *,
+    again: bool,
+    accept: bool,
+    refresh: bool = False,
 ) -> int:
     """Run the windows chunk by chunk; return the number of runs. What became of each window is in `bars.outcomes`.
 
@@ -53,7 +61,8 @@ def launch(
     export = declared.export
     job = build_definitions(project, home, lambda: bars).resolve_job_def(f"{export.export}_job")
     runs, chunks = 0, list(chunked(declared, keys))
-    tags = {"again": str(again).lower(), "accept_columns": str(accept).lower(), "outgate/from": "command line"}
+    switches = {"again": again, "accept_columns": accept, "full_refresh": refresh}
+    tags = {name: str(on).lower() for name, on in switches.items()} | {"outgate/from": "command line"}
     with _storage(home), instance_of(home, project) as instance:
         end_dead(instance)
         for chunk in chunks:
@@ -105,7 +114,7 @@ def _kept_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 def _nothing_lost(result: dg.ExecuteInProcessResult, chunk: list[str], outcomes: list[Outcome]) -> None:
     """A run that failed outside the windows (a bug, a broken instance) must not look like one that did nothing."""
-    asked = [outcome for outcome in outcomes if outcome.late is None]
+    asked = [outcome for outcome in outcomes if outcome.asked]
     if [outcome.key for outcome in asked] == chunk and result.success == all(outcome.good for outcome in outcomes):
         return
     if any(event.event_type_value == "PIPELINE_CANCELED" for event in result.all_events):

@@ -45,6 +45,9 @@ def _late(window: Window) -> str:
     rows, carried = found.get("late"), found.get("carried", {})
     said = [f"delivered again with {rows} late rows"] if rows else []
     said += [f"with {rows} late rows of {partition}" for partition, rows in carried.items()]
+    if told := found.get("changes"):
+        counts = ", ".join(f"{rows} {name}" for name, rows in told.items() if name != "since")
+        said.append(f"{counts} since {told['since'] or 'nothing'}")
     return "; ".join(said)
 
 

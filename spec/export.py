@@ -8,6 +8,7 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from spec.base import Misplaced, Model, Name, like
+from spec.changes import Changes
 from spec.delivery import Delivery
 from spec.fields import Field, together
 from spec.filters import Filters
@@ -41,13 +42,19 @@ class Export(Model):
     profile: Profile | None = None
     source: Source
     partitions: Partitions
-    mode: Literal["incremental", "snapshot"] = "incremental"
+    mode: Literal["incremental", "snapshot", "changes"] = "incremental"
+    changes: Changes | None = None
     transform: SqlTransform | PolarsTransform | None = None
     filters: Filters | None = None
     fields: Literal["all"] | Annotated[list[Field], Setting(min_length=1)] = "all"
     deliver: Annotated[list[Delivery], Setting(min_length=1)]
     schedule: Schedule | None = None
     active: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether every window reads all rows of the source, as they are now."""
+        return self.mode != "incremental"
 
     @property
     def listed(self) -> list[Field]:
@@ -73,7 +80,7 @@ class Export(Model):
 
 def _needs_cursor(export: Export) -> None:
     if export.mode == "incremental" and export.source.cursor is None:
-        message = "`mode: incremental` needs `source.cursor:`; without a cursor only `mode: snapshot` can be exact"
+        message = "`mode: incremental` needs `source.cursor:`; without one say `mode: snapshot` or `mode: changes`"
         raise Misplaced(message, "source")
 
 
@@ -94,7 +101,7 @@ def _carry_needs_a_key(export: Export) -> None:
     if cursor is None or cursor.late != "carry":
         return
     if export.mode != "incremental":
-        message = "`late: carry` is for `mode: incremental`: a snapshot has all rows, so none comes late"
+        message = "`late: carry` is for `mode: incremental`: the other modes read all rows, so none comes late"
         raise Misplaced(message, "source", "cursor", "late")
     if cursor.by == "time" and cursor.key is None:
         message = "`late: carry` needs a `key:` in `cursor:`: without it nobody can tell which rows came late"
@@ -102,9 +109,32 @@ def _carry_needs_a_key(export: Export) -> None:
 
 
 def _aggregate_of_snapshot(export: Export) -> None:
-    if export.aggregated and export.mode != "snapshot":
-        message = "aggregates need `mode: snapshot`: a row whose cursor moves would be counted in two windows"
+    if export.aggregated and not export.whole:
+        message = "aggregates need `mode: snapshot` or `changes`: else a row that changes is counted in two windows"
         raise Misplaced(message, "fields")
+
+
+def _changes_have_a_key(export: Export) -> None:
+    if (export.mode == "changes") != (export.changes is not None):
+        message = "`mode: changes` and `changes:` belong together, as in `changes: {key: [customer_id]}`"
+        raise Misplaced(message, "changes" if export.changes else "mode")
+    if export.changes is None or not export.listed:
+        return
+    names = {field.name: field for field in export.listed if field.leaves}
+    for number, name in enumerate(export.changes.key):
+        if name not in names or names[name].pii == "mask":
+            message = f"{name!r} is no field whose values leave; the key is of fields as they leave: {', '.join(names)}"
+            raise Misplaced(message, "changes", "key", number)
+    if export.changes.column.casefold() in map(str.casefold, names):
+        message = f"a field is called {export.changes.column!r} already; say another `column:` for what became of a row"
+        raise Misplaced(message, "changes")
+
+
+def _operations_are_of_changes(export: Export) -> None:
+    for number, delivery in enumerate(export.deliver):
+        if "operation" in variables(delivery.path) and export.mode != "changes":
+            message = "{operation} (added, changed, removed) is for `mode: changes`"
+            raise Misplaced(message, "deliver", number, "path")
 
 
 def _distinct_deliveries(export: Export) -> None:
@@ -118,13 +148,13 @@ def _distinct_deliveries(export: Export) -> None:
 def _paths_tell_windows_apart(export: Export) -> None:
     for number, delivery in enumerate(export.deliver):
         used, place = variables(delivery.path), ("deliver", number, "path")
-        if export.mode == "incremental" and not used & WINDOW:
+        if export.mode != "snapshot" and not used & WINDOW:
             message = f"the path of delivery {delivery.label!r} is the same for every window; use {{partition}} in it"
             raise Misplaced(message, *place)
         if (splits := delivery.format.splits) and "part" not in used:
             message = f"`{splits}` makes several files; use {{part}} in the path of delivery {delivery.label!r}"
             raise Misplaced(message, *place)
-        if export.mode == "incremental" and not tells_windows_apart(delivery.path, export.partitions.cadence):
+        if export.mode != "snapshot" and not tells_windows_apart(delivery.path, export.partitions.cadence):
             message = f"the path of delivery {delivery.label!r} repeats itself; use {{partition}} or {{datetime}} in it"
             raise Misplaced(message, *place)
 
@@ -144,6 +174,7 @@ def _fields_together(export: Export) -> None:
 
 
 RULES = (
-    _needs_cursor, _packs_need_a_key, _carry_needs_a_key, _aggregate_of_snapshot, _distinct_deliveries,
-    _paths_tell_windows_apart, _archives_are_named_before_the_last_part, _fields_together,
+    _needs_cursor, _packs_need_a_key, _carry_needs_a_key, _aggregate_of_snapshot, _changes_have_a_key,
+    _operations_are_of_changes, _distinct_deliveries, _paths_tell_windows_apart,
+    _archives_are_named_before_the_last_part, _fields_together,
 )  # fmt: skip

@@ -18,9 +18,6 @@ _KEYS: tuple[tuple[str, ...], ...] = (
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
     ("deliver", "*", "columns"), ("deliver", "*", "encrypt"), ("deliver", "*", "on_exists"),
 )  # fmt: skip
-_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("mode",), "changes"),
-)  # fmt: skip
 
 
 def find(data: Any) -> Iterator[tuple[Path, str]]:
@@ -28,10 +25,6 @@ def find(data: Any) -> Iterator[tuple[Path, str]]:
     for pattern in _KEYS:
         for path, _ in _walk(data, pattern, ()):
             yield path, f"`{path[-1]}` is {WORDS}"
-    for pattern, value in _VALUES:
-        for path, found in _walk(data, pattern, ()):
-            if found == value:
-                yield path, f"`{path[-1]}: {value}` is {WORDS}"
 
 
 def _walk(data: Any, pattern: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 WINDOW = frozenset({"partition", "date", "time", "datetime"})
 """Variables that differ between windows: which of them are enough is said by `tells_windows_apart`."""
 DAILY = frozenset({"day", "week", "month"})
-VARIABLES = WINDOW | {"export", "timezone", "tenant", "generation", "part", "parts"}
+VARIABLES = WINDOW | {"export", "timezone", "tenant", "generation", "operation", "part", "parts"}
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from assets.extract import query_of
-from assets.horizon import look
-from assets.outcome import masked_preview
+from assets.extract import Ids, query_of
+from assets.glance import Glance, glance
 from assets.plan import Plan, grid_of, nulls_in
-from assets.seal import path_values
-from assets.stream import read
-from assets.transform import engine, shape, write
 from assets.windows import Window
 from pipelines.choice import chosen_keys, newest_key
 from pipelines.console import json_option, show
@@ -34,60 +29,34 @@ from spec.source import IdCursor
 @click.option("--partition", help="The window to look at; the newest complete one by default.")
 @json_option
 def preview_command(export: str, partition: str | None, *, as_json: bool) -> None:
-    """Read and shape one window and show ten rows of it; deliver nothing."""
+    """Read and shape the first rows of a window; show ten, and the first lines of its files. Deliver nothing."""
     project = Project.find()
     declared = project.get(export)
     key = partition or newest_key(declared)
     window = grid_of(declared.export).window(key)
     plan, _ = _looked(project, declared)
-    found = _preview(plan, window)
+    found = _glance(plan, window)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        said = {"export": export, "partition": key} | asdict(found)
+        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
         return
-    click.echo(
-        f"{export} {key}: {found['rows']:,} rows read; "
-        + ", ".join(
-            f"{d['delivery']}: {d['rows']:,} rows, {d['bytes']:,} bytes in {d['parts']} parts"
-            for d in found["deliveries"]
-        )
-    )
-    click.echo(found["preview"])
+    rows = f"{found.rows:,} rows read" if found.whole else f"the first {found.rows:,} rows read, and all is of those"
+    click.echo(f"{export} {key}: {rows}\n{found.table}")
+    for label, sample in found.files.items():
+        begins = " begins with\n" if sample.lines else ": no text to show"
+        click.echo(f"\n{label}: {sample.name}{begins}" + "\n".join(sample.lines))
 
 
-def _preview(plan: Plan, window: Window) -> dict[str, Any]:
-    cursor = plan.export.source.cursor
+def _glance(plan: Plan, window: Window) -> Glance:
+    cursor, ids = plan.export.source.cursor, None
+    if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
+        newest = plan.database.newest(plan.relation.between(None, None), cursor.column)
+        ids = Ids(None if cursor.start is None else cursor.start - 1, newest)
     with tempfile.TemporaryDirectory(prefix="outgate-preview-") as name:
-        folder = Path(name)
-        ids = None
-        if isinstance(cursor, IdCursor) and plan.export.mode == "incremental":
-            from assets.extract import Ids
-
-            ids = Ids(
-                None if cursor.start is None else cursor.start - 1,
-                plan.database.newest(plan.relation.between(None, None), cursor.column),
-            )
         try:
-            reading = read(plan, window, ids, look(plan.database, cursor), folder, lambda _rows, _bytes: None)
+            return glance(plan, window, ids, Path(name))
         except RowsRefused as error:
             raise RowsRefused(hide(str(error), plan.export.personal)) from None
-        values = path_values(plan.export, window, 1)
-        with engine(folder) as connection:
-            shaped = shape(connection, plan, reading, window, ids)
-            deliveries = []
-            for delivery in plan.export.deliver:
-                parts = write(shaped, delivery, folder / f"to-{delivery.label}", plan, values)
-                deliveries.append(
-                    {
-                        "delivery": delivery.label,
-                        "rows": sum(p.rows for p in parts),
-                        "bytes": sum(p.bytes for p in parts),
-                        "parts": len(parts),
-                    }
-                )
-            return {
-                "export": plan.export.export, "partition": window.key, "rows": reading.rows, "columns": shaped.columns,
-                "deliveries": deliveries, "preview": masked_preview(shaped, plan.export),
-            }  # fmt: skip
 
 
 @click.command("plan")

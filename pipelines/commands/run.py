@@ -26,13 +26,20 @@ accept_option = click.option("--accept-columns", is_flag=True, help="Deliver alt
 @click.option("--partition", help="The window; the newest complete one by default.")
 @again_option
 @accept_option
+@click.option("--full-refresh", is_flag=True, help="In `mode: changes`: deliver all rows as added, anew.")
 @json_option
-def run_command(export: str, partition: str | None, *, again: bool, accept_columns: bool, as_json: bool) -> None:
+def run_command(
+    export: str, partition: str | None, *, again: bool, accept_columns: bool, full_refresh: bool, as_json: bool
+) -> None:
     """Deliver one window. On a window that is done it changes nothing and says so."""
     project = Project.find()
     declared = project.get(export)
+    if full_refresh and declared.export.mode != "changes":
+        raise DeclarationError(
+            f"{declared.where('mode')}: --full-refresh is for `mode: changes`; --again does the same"
+        )
     keys = chosen_keys(declared, partition, partition) if partition else [newest_key(declared)]
-    _execute(project, export, keys, again=again, accept=accept_columns, as_json=as_json)
+    _execute(project, export, keys, again=again, accept=accept_columns, refresh=full_refresh, as_json=as_json)
 
 
 @click.command("backfill")
@@ -46,14 +53,17 @@ def backfill_command(export: str, first: str, last: str, *, again: bool, accept_
     """Deliver a range of windows, both ends included; windows that are done are passed over."""
     project = Project.find()
     declared = project.get(export)
-    if declared.export.mode == "snapshot":
+    if declared.export.whole:
         raise DeclarationError(
-            f"{declared.where('mode')}: a snapshot is as of now and has no history; use `outgate run {export}`"
+            f"{declared.where('mode')}: `mode: {declared.export.mode}` reads the rows as they are now and has no "
+            f"history; use `outgate run {export}`"
         )
     _execute(project, export, chosen_keys(declared, first, last), again=again, accept=accept_columns, as_json=as_json)
 
 
-def _execute(project: Project, export: str, keys: list[str], *, again: bool, accept: bool, as_json: bool) -> None:
+def _execute(
+    project: Project, export: str, keys: list[str], *, again: bool, accept: bool, as_json: bool, refresh: bool = False
+) -> None:
     from pipelines.runs import launch
 
     declared = project.get(export)
@@ -63,9 +73,9 @@ def _execute(project: Project, export: str, keys: list[str], *, again: bool, acc
         project.connectors.get(name)  # a wrong setting is said here, with its line, not from inside a run
     ledger.record_grid(export, grid_of(declared.export).fingerprint)
     states = ledger.states(export)
-    todo = keys if again else [key for key in keys if states.get(key) != "done"]
+    todo = keys if again or refresh else [key for key in keys if states.get(key) != "done"]
     with Bars(export, len(todo), quiet=as_json) as bars:
-        runs = launch(project, home, declared, todo, bars, again=again, accept=accept) if todo else 0
+        runs = launch(project, home, declared, todo, bars, again=again, accept=accept, refresh=refresh) if todo else 0
     _report(bars.outcomes, keys, todo, runs, as_json=as_json)
     rows = history_rows(each.record for each in bars.outcomes if each.record)
     if as_json:
@@ -90,12 +100,14 @@ def _report(outcomes: list[Outcome], keys: list[str], todo: list[str], runs: int
         click.echo(f"nothing to do: {whose} delivered already", err=as_json)
     if as_json or not todo:
         return
-    good = sum(outcome.good for outcome in outcomes if outcome.late is None)
+    good = sum(outcome.good for outcome in outcomes if outcome.asked)
     passed = len(keys) - len(todo)
     said = f", {passed} were done before" if passed else ""
     out.print(f"{good} of {len(todo)} windows delivered in {runs} run{'s' * (runs != 1)}{said}")
-    if untried := len(todo) - sum(outcome.tried for outcome in outcomes if outcome.late is None):
+    if untried := len(todo) - sum(outcome.tried for outcome in outcomes if outcome.asked):
         out.print(f"{untried} windows were not tried: what failed would stop them too")
     for outcome in outcomes:
+        if outcome.before:
+            out.print(f"{outcome.key}: {outcome.state}, before the changes that come after it")
         if outcome.late is not None and outcome.good:
             out.print(f"{outcome.key}: delivered again with {outcome.late} rows that had come late")

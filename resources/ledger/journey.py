@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from resources.failpoint import reach
-from resources.ledger import carrying, rows
+from resources.ledger import carrying, changing, rows
 from resources.ledger.mirror import Mirror, Mirrored
 from resources.ledger.quotas import Quotas
-from resources.ledger.records import Artifact, Carried, Ending, Lease, Tokens
+from resources.ledger.records import Artifact, Base, Carried, Ending, Lease, Tokens
 from resources.ledger.schema import artifact, delivery, export, window
 from spec.errors import LedgerError
 
@@ -47,20 +47,25 @@ class Journey(Quotas):
         takes_nulls: bool = False,
         carried: Sequence[Carried] = (),
         basis: Mapping[str, int] | None = None,
+        base: Base | None = None,
     ) -> None:
         """Record the sealed bytes of every delivery: from here on nothing is read from the source any more.
 
         `takes_nulls` says that the rows without a cursor are among them: no other window of the export may have them.
         `carried`: the late rows of other windows among them; `basis`: the version, by partition, of the ownership that
-        they and the window's own rows were told apart by. Raises LedgerError when the window is sealed already, when
-        another one has the rows without a cursor, and when a version has moved.
+        they and the window's own rows were told apart by; `base`: what all rows were, in `mode: changes`.
+        Raises LedgerError when the window is sealed already, when another one has the rows without a cursor, when a
+        version has moved, and when other changes were delivered since.
         """
         facts = {"horizon": horizon, "fingerprint": fingerprint, "server": server, "rows": rows, "seen": seen}
+        facts |= {"base": base.facts if base else None}
         reach("ledger.seal.before")
         with self.write() as conn:
             if takes_nulls:
                 _take_nulls(conn, lease)
             carrying.refuse_moved(conn, lease, basis or {})
+            if base is not None:
+                changing.refuse_disorder(conn, lease, base.since, fresh=base.fresh)
             sequence = self._seal(conn, lease, facts, artifacts, carried)
         self._mirrored(sequence)
         reach("ledger.seal.after")

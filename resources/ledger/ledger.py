@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from resources.ledger import schema
 from resources.ledger.carrying import Carrying
+from resources.ledger.changing import Changing
 from resources.ledger.decisions import Decisions
 from resources.ledger.engine import Clock, masked, parse, process_clock, sqlite_file
 from resources.ledger.exports import Exports
@@ -31,7 +32,7 @@ UNNAMED = schema.ledger.c.environment.is_(None)
 log = logging.getLogger("outgate")
 
 
-class Ledger(Decisions, Ids, Exports, Carrying, Reading):
+class Ledger(Decisions, Ids, Exports, Carrying, Changing, Reading):
     """What was promised, what was done, and who may do the next step.
 
     `id`: 32 hex digits; `url`: the database, password masked. `clock` is used on SQLite only: a server has its own.

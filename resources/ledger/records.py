@@ -74,7 +74,7 @@ class Window:
     """One generation of one window. `reached`: planned, sealed, done; `bytes`: the sealed parts of all deliveries.
 
     `again` is what asked for this generation. `seen` says where the spool keeps the keys of the rows that were read:
-    path, sha256, rows, and the source's position at that moment.
+    path, sha256, rows, and the source's position at that moment. `base` says the same of what all rows were.
     """
 
     id: int
@@ -88,6 +88,7 @@ class Window:
     high_id: int | None
     declaration: dict[str, object]
     seen: dict[str, object] | None
+    base: dict[str, object] | None
     fingerprint: str | None
     server: str | None
     reached: str
@@ -149,6 +150,29 @@ class Ownership:
 
     version: int
     carried: tuple[Carried, ...]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What all rows of a window were, as a file of the spool: `facts` has path, sha256, rows and the types of the key.
+
+    `since`: the id of the generation whose base they were compared with; `fresh`: with none, as was asked for.
+    """
+
+    facts: dict[str, object]
+    since: int | None
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """Around a window of `mode: changes`: the newest delivered one before it, which its rows are compared with; those
+    since that are sealed and not delivered; the partitions of later ones that are sealed.
+    """
+
+    base: Window | None
+    open: tuple[Window, ...]
+    later: tuple[str, ...]
 
 
 @dataclass(frozen=True)

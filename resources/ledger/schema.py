@@ -110,6 +110,7 @@ window = Table(
     Column("detail", Text, nullable=False, server_default=""),
     Column("run", Text),
     Column("seen", DOCUMENT),
+    Column("base", DOCUMENT),
     Column("sealed", BIG),  # the ledger's sequence at that moment: an order that no clock can disturb
     Column("started_at", Instant),
     Column("finished_at", Instant),
@@ -212,6 +213,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         keys BYTEA NOT NULL, PRIMARY KEY (window_id, partition))""",
         "CREATE INDEX ix_carried_partition ON carried (partition)",
     ),
+    ('ALTER TABLE "window" ADD COLUMN base JSON',),
 )
 """Entry n holds the statements, valid on both databases, that lift version n + 1 to n + 2."""
 

@@ -1,8 +1,9 @@
 """Runs that are killed: a worker of its own for each, forked from a process that has opened nothing yet.
 
 `python -m tests.journey.killing` reads a list of plays as JSON and writes, for each, what is in the windows after it.
-A play: {"folder": a project, "kills": [point], "runs": [[keys, again]]}; the first run is the one that is killed, once
-for each point in turn; after that all of them are brought to their end.
+A play: {"folder": a project, "kills": [point], "runs": [[keys, again]],
+"columns": of the rows that are read back}; the first run is the one that is killed, once for each
+point in turn; after that all of them are brought to their end. Each run is on the day after its last window.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 import resources.databases.duckdb
 import resources.stores.local  # noqa: F401
 from resources.failpoint import install
+from tests.journey.days import after
 from tests.journey.trial import Trial
 
 MEMORY = Path("/dev/shm")  # noqa: S108  (the folders in it are made by tempfile)
@@ -54,7 +56,8 @@ def fork(work: Callable[[], Any]) -> tuple[int, Any]:
 def run(place: Path, keys: list[str], again: str | None, hook: Callable[[str], None] | None = None) -> list[str]:
     """One run in this process: the states that its windows came to."""
     install(hook)
-    return [outcome.state for outcome in Trial(place).run(*keys, again=again)]
+    with after(keys[-1]):
+        return [outcome.state for outcome in Trial(place).run(*keys, again=again)]
 
 
 def points(place: Path, keys: list[str], again: str | None) -> list[str]:
@@ -71,7 +74,9 @@ def stage() -> Iterator[Path]:
         yield Path(folder) / "place"
 
 
-def play(folder: Path, place: Path, kills: list[str], runs: list[tuple[list[str], str | None]]) -> dict[str, Any]:
+def play(
+    folder: Path, place: Path, kills: list[str], runs: list[tuple[list[str], str | None]], columns: list[str]
+) -> dict[str, Any]:
     """One play, in a copy of the project."""
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder, place)
@@ -79,7 +84,7 @@ def play(folder: Path, place: Path, kills: list[str], runs: list[tuple[list[str]
         return {"points": fork(partial(points, place, *runs[0]))[1]}
     struck = [fork(partial(run, place, *runs[0], killer(kill)))[0] == signal.SIGKILL for kill in kills]
     states = fork(lambda: [state for each in runs for state in run(place, *each)])[1]
-    windows = {path.name: Trial(place).column("id", path.name) for path in (place / "out" / "parquet").iterdir()}
+    windows = {path.name: Trial(place).rows(path.name, *columns) for path in (place / "out" / "parquet").iterdir()}
     return {"kills": kills, "struck": struck, "states": states, "windows": windows}
 
 
@@ -87,4 +92,4 @@ if __name__ == "__main__":
     with stage() as where:
         for line in sys.stdin:
             asked = json.loads(line)
-            print(json.dumps(play(Path(asked["folder"]), where, asked["kills"], asked["runs"])))  # noqa: T201
+            print(json.dumps(play(Path(asked["folder"]), where, asked["kills"], asked["runs"], asked["columns"])))  # noqa: T201

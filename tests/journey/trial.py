@@ -142,6 +142,12 @@ class Trial:
         """The delivered files of a format, of one window or of all."""
         return sorted((self.folder / "out" / form).glob(f"{key}/*.{form}"))
 
+    def rows(self, key: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Some columns of the rows in the delivered Parquet of one window, sorted, NULL first."""
+        tables = [pq.read_table(path, columns=list(columns)) for path in self.files("parquet", key)]
+        found = [tuple(row[name] for name in columns) for table in tables for row in table.to_pylist()]
+        return sorted(found, key=lambda row: [(value is not None, value) for value in row])
+
     def column(self, name: str = "id", key: str = "*") -> list[Any]:
         """The sorted values of one column in the delivered Parquet of one window or of all, each as often as it is."""
         return sorted(value for path in self.files("parquet", key) for value in pq.read_table(path)[name].to_pylist())

@@ -153,7 +153,7 @@ WANTED: dict[str, tuple[str, set[str]]] = {
     "exports": ("declaration.md", keys(Export)),
     "defaults": ("declaration.md", keys(Defaults)),
     "paths": ("declaration.md", set(VARIABLES)),
-    "later": ("declaration.md", {path[-1] for path in later._KEYS} | {word for _, word in later._VALUES}),
+    "later": ("declaration.md", {path[-1] for path in later._KEYS}),
     "operators": ("concepts/shaping.md", set(OPERATORS)),
     "letters": ("concepts/shaping.md", set(LETTERS)),
     "aggregates": ("concepts/shaping.md", set(AGGREGATES)),

@@ -17,7 +17,7 @@ def test_a_format_is_delivered(tmp_path: Path, form: str) -> None:
     """Previewed, run, verified and sent again: one part with all rows, and the same bytes each time."""
     small = Small.make(tmp_path, EXPORT.replace("type: csv", form))
     assert small.outgate("init").returncode == 0
-    assert f"folder: {ROWS_A_DAY} rows" in small.outgate("preview", "sales", "--partition", day(0)).stdout
+    assert f"folder: sales/{day(0)}" in small.outgate("preview", "sales", "--partition", day(0)).stdout
     assert small.outgate("run", "sales", "--partition", day(0)).returncode == 0
     [entry] = small.history()
     assert (entry["state"], entry["rows"], len(entry["parts"])) == ("done", ROWS_A_DAY, 1)

@@ -92,10 +92,10 @@ class Sink(Protocol):
         """Flush everything into the file."""
 
 
-def compressed(file: Hashing, compression: str) -> BinaryIO:
+def compressed(file: Hashing, compression: str, level: int | None = None) -> BinaryIO:
     """The stream that text is written to."""
     if compression == "gzip":
-        return gzipped(file)
+        return gzipped(file, level or 1)
     if compression == "zstd":
         return cast("BinaryIO", pa.CompressedOutputStream(pa.PythonFile(file, mode="w"), "zstd"))
     return cast("BinaryIO", file)
@@ -204,7 +204,7 @@ class _Parts:
 
     def _stream(self, file: Hashing) -> BinaryIO:
         if self._form.compression not in ARCHIVES:
-            return compressed(file, self._form.compression)
+            return compressed(file, self._form.compression, getattr(self._form, "compression_level", None))
         self._member = Member(file, self._form.compression)
         return cast("BinaryIO", self._member)
 

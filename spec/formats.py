@@ -91,10 +91,20 @@ class _Sized(_Format):
 
 class _Text(_Sized):
     compression: Compression = "none"
+    compression_level: Annotated[int, Field(ge=1, le=9)] | None = Field(
+        default=None, description="of gzip: 1 is fast, 9 is small"
+    )
     date: Annotated[str, AfterValidator(check_date)] | None = Field(default=None, description="such as %d/%m/%Y")
     datetime: Annotated[str, AfterValidator(check_datetime)] | None = Field(
         default=None, description="such as %Y-%m-%d %H:%M:%S; zoned times are in UTC"
     )
+
+    @model_validator(mode="after")
+    def _leveled(self) -> Self:
+        if self.compression_level and self.compression != "gzip":
+            message = f"is for `compression: gzip`, found {self.compression!r}"
+            raise Misplaced(message, "compression_level")
+        return self
 
     def advice(self) -> Iterator[tuple[str, str]]:
         """A pattern that leaves fractions of a second out."""

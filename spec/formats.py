@@ -91,9 +91,7 @@ class _Sized(_Format):
 
 class _Text(_Sized):
     compression: Compression = "none"
-    compression_level: Annotated[int, Field(ge=1, le=9)] | None = Field(
-        default=None, description="of gzip: 1 is fast, 9 is small"
-    )
+    compression_level: Literal[1, 6, 9] | None = Field(default=None, description="of gzip: 1 is fast, 9 small")
     date: Annotated[str, AfterValidator(check_date)] | None = Field(default=None, description="such as %d/%m/%Y")
     datetime: Annotated[str, AfterValidator(check_datetime)] | None = Field(
         default=None, description="such as %Y-%m-%d %H:%M:%S; zoned times are in UTC"

@@ -33,7 +33,7 @@ WRONG = [
     ("type: csv, newline: cf", "newline` "),
     ("type: csv, quoting: some", "'minimal', 'all', 'non_null', 'non_numeric' or 'none'"),
     ("type: csv, compression_level: 9", "is for `compression: gzip`, found 'none'"),
-    ("type: csv, compression: gzip, compression_level: 10", "compression_level` "),
+    ("type: csv, compression: gzip, compression_level: 4", "should be 1, 6 or 9"),
     ("type: csv, escape: ','", "escape` must not be the delimiter or a line break"),
     ("type: csv, null: 'a,b'", "null` must not hold the delimiter"),
     ("type: tsv, null: 'true'", "`null` must differ"),

@@ -36,7 +36,8 @@ test: $(READY) lint ## lint, then every test; PYTEST_ARGS="-k word" for some
 prove: $(READY) ## the long proofs: every kill point, every time zone, a million inputs and rows
 	$(BIN)/python -m tests.prove
 	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py \
-		tests/assets/test_round_trips.py tests/journey/test_carry_races.py tests/spec/test_mutated.py -q
+		tests/assets/test_round_trips.py tests/journey/test_carry_races.py tests/journey/test_changes_races.py \
+		tests/journey/test_aggregates.py tests/spec/test_mutated.py -q
 
 bench: $(READY) ## the speed of the hot path
 	$(BIN)/python -m bench

@@ -31,7 +31,7 @@ def compile_aggregate(name: str, value: exp.Expr, type_: str, column: str) -> ex
         allowed = ", ".join(other for other, each in AGGREGATES.items() if kind in each.kinds)
         message = (
             f"`aggregate: {name}` is not for column {column!r}, which is {WORDS[kind]} ({type_}); "
-            f"for that there are {allowed}"
+            f"for that there are {allowed}{', or give the field a `cast:`' if kind == 'text' else ''}"
         )
         raise ValueError(message)
     return row.build(value, type_)

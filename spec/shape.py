@@ -98,7 +98,7 @@ def _field(field: Field, columns: Mapping[str, str], clock: Clock) -> exp.Expr:
         return compile_pii(compile_expression(field.expression), None, field.pii, field.name)
     value, type_ = _value(field, columns, clock)
     if field.aggregate:
-        value = compile_aggregate(field.aggregate, value, type_, field.name)
+        value = compile_aggregate(field.aggregate, value, type_, str(field.from_))
     if field.format:
         value, type_ = _formatted(value, type_, field, clock), "VARCHAR"
     return compile_pii(value, type_, field.pii, field.name)

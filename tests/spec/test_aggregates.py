@@ -116,9 +116,9 @@ def test_a_hundred_thousand_cents_do_not_drift() -> None:
 
 
 REFUSED = [
-    ("sum", pa.string(), "`aggregate: sum` is not for column 'a', which is text (VARCHAR); for that there are group, count, min, max"),
-    ("average", pa.bool_(), "`aggregate: average` is not for column 'a', which is true or false"),
-    ("max", pa.list_(pa.string()), "`aggregate: max` is not for column 'a', which is a list"),
+    ("sum", pa.string(), "`aggregate: sum` is not for column 'c', which is text (VARCHAR); for that there are group, count, min, max"),
+    ("average", pa.bool_(), "`aggregate: average` is not for column 'c', which is true or false"),
+    ("max", pa.list_(pa.string()), "`aggregate: max` is not for column 'c', which is a list"),
     ("average", pa.decimal128(38, 10), "the average of DECIMAL(38,10) would not be exact; use sum and count"),
 ]  # fmt: skip
 

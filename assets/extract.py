@@ -23,6 +23,7 @@ from assets.bounds import before, between_ids, bound, inside
 from assets.horizon import Horizon
 from assets.packs import packs
 from assets.plan import Plan, key_columns
+from assets.pushed import pushed
 from assets.relation import Relation
 from assets.windows import Window
 from resources.databases.base import Column, Query, Snapshot
@@ -133,7 +134,7 @@ def query_of(plan: Plan, span: Window, ids: Ids | None) -> Query:
         edges = (span.lo, span.hi, before(relation.cursor, span.lo))
         tree = relation.bind(*(bound(relation.cursor, edge, plan.declared) for edge in edges))
     conditions = _conditions(plan, span, ids, nulls=plan.reads_nulls(span))
-    return Query(tree, relation.columns, (*_tenant(relation), *conditions))
+    return Query(tree, relation.columns, (*_tenant(relation), *conditions, *pushed(plan, span)))
 
 
 def _tenant(relation: Relation) -> tuple[exp.Expr, ...]:

@@ -61,7 +61,7 @@ def compile_shape(declared: Declared, columns: Mapping[str, str], now: datetime)
 
     Raises DeclarationError with the place of everything that does not fit the type of its column.
     """
-    export, clock = declared.export, _clock(declared.export, now)
+    export, clock = declared.export, clock_of(declared.export, now)
     fields = list(_compiled(declared, columns, clock))
     chosen = (exp.alias_(value, field.name, quoted=True) for field, value in fields)
     select = exp.select(*chosen).from_(exp.to_identifier(EXTRACT, quoted=True))
@@ -73,7 +73,7 @@ def compile_shape(declared: Declared, columns: Mapping[str, str], now: datetime)
     return select
 
 
-def _clock(export: Export, now: datetime) -> Clock:
+def clock_of(export: Export, now: datetime) -> Clock:
     """Columns without a zone are in the zone that is declared for the cursor; without one, in that of the windows."""
     zone, cursor = export.partitions.timezone, export.source.cursor
     return Clock(now, zone, (cursor.timezone if isinstance(cursor, TimeCursor) else None) or zone)

@@ -114,17 +114,23 @@ def literal(value: Scalar, type_: str, clock: Clock) -> exp.Expr:
     if kind not in READERS:
         message = f"values of {type_} cannot be compared"
         raise ValueError(message)
-    found = read(value, kind)
-    if found is None:
-        found = _relative(str(value), kind, clock)
+    found = resolved(value, kind, clock)
     if isinstance(found, Decimal):
         return _cast(_fitting(found, type_), type_)
-    if isinstance(found, datetime) and kind == "instant":
-        local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(clock.zone))
-        found = local.astimezone(UTC)
     if isinstance(found, bool):
         return exp.true() if found else exp.false()
     return exp.Literal.string(found) if isinstance(found, str) else _cast(_iso(found), type_)
+
+
+def resolved(value: Scalar, kind: Kind, clock: Clock) -> Read:
+    """What the value is: of a `date:` expression what it means at that moment, of an instant the time in UTC."""
+    found = read(value, kind)
+    if found is None:
+        found = _relative(str(value), kind, clock)
+    if isinstance(found, datetime) and kind == "instant":
+        local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(clock.zone))
+        return local.astimezone(UTC)
+    return found
 
 
 def _relative(text: str, kind: Kind, clock: Clock) -> str | date | datetime:

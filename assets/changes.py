@@ -74,10 +74,10 @@ class Compared:
 def order(export: str, window: Window, ledger: Ledger, *, fresh: bool) -> Order:
     """What the window's rows are to be compared with. Raises OutgateError where it is not this window's turn."""
     found = ledger.order(export, window.key, window.lo)
-    if found.later:
+    if found.later and not _follows(found.later[0], window):
         raise OutgateError(
-            f"{export} {window.key}: the changes of {found.later[-1]!r} were delivered since, and have all that "
-            "this window would have; there is nothing to do"
+            f"{export} {window.key}: the changes of {found.later[-1].partition!r} were delivered since, and have all "
+            "that this window would have; there is nothing to do"
         )
     if found.open and not fresh:
         first = found.open[0]
@@ -87,6 +87,12 @@ def order(export: str, window: Window, ledger: Ledger, *, fresh: bool) -> Order:
             f"added (`outgate run {export} --full-refresh`)"
         )
     return found
+
+
+def _follows(later: WindowRecord, window: Window) -> bool:
+    """Whether a window was compared with this one, which was delivered before that: it may be sent again."""
+    told: dict[str, Any] = (later.horizon or {}).get("changes") or {}  # type: ignore[assignment]
+    return told.get("since") == window.key
 
 
 def compare(

@@ -36,7 +36,8 @@ def _order(conn: Connection, export: str, partition: str, lo: datetime) -> Order
     sealed = select(window.c.partition).where(mine, window.c.sealed.is_not(None))
     open_ = and_(mine, before, since, latest(), window.c.reached != "done", window.c.partition.in_(sealed))
     later = and_(mine, ~before, window.c.partition != partition, window.c.sealed.is_not(None))
-    return Order(base, tuple(gather(conn, open_)), tuple(sorted({each.partition for each in gather(conn, later)})))
+    after = sorted(gather(conn, later), key=lambda each: (each.lo, each.partition, each.generation))
+    return Order(base, tuple(gather(conn, open_)), tuple(after))
 
 
 def _before(lo: datetime, partition: str) -> ColumnElement[bool]:

@@ -167,12 +167,12 @@ class Base:
 @dataclass(frozen=True)
 class Order:
     """Around a window of `mode: changes`: the newest delivered one before it, which its rows are compared with; those
-    since that are sealed and not delivered; the partitions of later ones that are sealed.
+    since that are sealed and not delivered; later ones that are sealed, the next first.
     """
 
     base: Window | None
     open: tuple[Window, ...]
-    later: tuple[str, ...]
+    later: tuple[Window, ...]
 
 
 @dataclass(frozen=True)

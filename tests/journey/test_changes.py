@@ -201,6 +201,23 @@ def test_a_window_that_was_given_up(duckdb: Source, away: pytest.MonkeyPatch) ->
     assert deliver(duckdb, THREE) == []
 
 
+def test_delivered_windows_can_be_sent_again(duckdb: Source) -> None:
+    """An older one too, from its sealed bytes; what comes next is compared with the newest as before."""
+    for key, name in ((ONE, "bob"), (TWO, "eve"), (THREE, "joe")):
+        deliver(duckdb, key)
+        changed(duckdb, f"UPDATE events SET name = '{name}' WHERE id = 2")
+    for key in (ONE, THREE):
+        before = rows(duckdb, key)
+        [path] = duckdb.trial.files("parquet", key)
+        path.unlink()
+        with duckdb.trial.ledger() as ledger:
+            ledger.reopen("rows", key, (), "a test")
+        with after(THREE):
+            [outcome] = duckdb.trial.run(key)
+        assert (outcome.state, rows(duckdb, key)) == ("done", before)
+    assert deliver(duckdb, FOUR) == [("changed", 2, "joe", Decimal("2.00"))]
+
+
 @pytest.mark.parametrize("how", ["gone", "altered"])
 def test_what_was_delivered_is_lost(duckdb: Source, how: str) -> None:
     """Nothing is guessed: a person puts the file back, or has all rows delivered as added."""

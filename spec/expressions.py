@@ -61,7 +61,18 @@ def parse(text: str) -> exp.Expr:
         raise ValueError(message)
     for node in trees[0].walk():
         _refuse(node)
+        _refuse_nested(node)
     return trees[0]
+
+
+def _refuse_nested(node: exp.Expr) -> None:
+    """NOT and - before each other, which make no brackets deeper, and the reading of them as deep."""
+    signs, outer = 0, node
+    while isinstance(outer, exp.Unary) and outer.parent is not None:
+        signs, outer = signs + 1, outer.parent
+    if signs > DEEPEST:
+        message = f"more than {DEEPEST} of NOT and - before each other; say it more simply"
+        raise ValueError(message)
 
 
 def _depth(text: str) -> int:

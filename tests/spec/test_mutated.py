@@ -140,6 +140,14 @@ def test_some_of_the_mutated_are_still_right_and_most_are_not(kind: str) -> None
     assert 10 < right < 390
 
 
+@pytest.mark.parametrize("sign", ["NOT ", "- "])
+def test_signs_before_each_other_are_bounded(sign: str) -> None:
+    """What is read can be read back, brackets around it and all; twenty are enough for anybody."""
+    assert compile_expression(sign * 19 + "a")
+    with pytest.raises(ValueError, match="more than 20 of NOT and - before each other"):
+        compile_expression(sign * 60 + "a")
+
+
 def test_joins_that_say_nothing_are_bounded() -> None:
     """Each of them would double the time; those that say how are as many as one likes."""
     with pytest.raises(OutgateError, match="more than 8 joins"):

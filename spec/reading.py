@@ -23,7 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 _SAID = {
     "missing": "is missing",
     "bool_type": "must be true or false",
-    "string_type": "must be text",
+    "string_type": "must be text, in quotes",
     "int_type": "must be a whole number",
     "string_pattern_mismatch": "must look like {pattern}",
     "list_type": "must be a list",
@@ -167,4 +167,4 @@ def _found(data: Any, path: Path) -> str:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             return ""
-    return f", found {data!r:.80}"
+    return f", found {'null' if data is None else repr(data):.80}"

@@ -108,6 +108,7 @@ def _value(field: Field, columns: Mapping[str, str], clock: Clock) -> tuple[exp.
     name = str(field.from_)
     value, type_ = cast("exp.Expr", exp.column(name, quoted=True)), columns[name]
     if field.replace:
+        _refuse_unspelled(type_, field)
         value, type_ = _replaced(exp.cast(value, "text"), field.replace), "VARCHAR"
     if field.default is not None:
         value = _filled(value, type_, field, clock)
@@ -118,11 +119,24 @@ def _value(field: Field, columns: Mapping[str, str], clock: Clock) -> tuple[exp.
     return value, type_
 
 
+def _refuse_unspelled(type_: str, field: Field) -> None:
+    """The engine's text of these is not the one that files have, and values that are not replaced would leave as it."""
+    if (kind := kind_of(type_)) in {"list", "other", "local", "instant"}:
+        message = (
+            f"`replace:` compares text, and {field.name!r} is {WORDS[kind]} ({type_}); "
+            "make text of it in `source.sql` or `transform:`"
+        )
+        raise ValueError(message)
+
+
 def _filled(value: exp.Expr, type_: str, field: Field, clock: Clock) -> exp.Expr:
+    if (kind := kind_of(type_)) in {"list", "other"}:
+        message = f"{field.name!r} is {WORDS[kind]} ({type_}), which can have no `default:`"
+        raise ValueError(message)
     try:
         default = literal(cast("Scalar", field.default), type_, clock)
     except ValueError as error:
-        message = f"the default of {field.name!r}, which is {WORDS[kind_of(type_)]} ({type_}): {error}"
+        message = f"the default of {field.name!r}, which is {WORDS[kind]} ({type_}): {error}"
         raise ValueError(message) from None
     filled = exp.Nullif(this=value, expression=exp.Literal.string("")) if type_ == "VARCHAR" else value
     return exp.Coalesce(this=filled, expressions=[default])

@@ -90,6 +90,36 @@ def test_defaults_fill_what_is_empty_and_replacements_what_is_named() -> None:
     assert sorted(shaped(fields, VALUES)) == [(1, "x", 0), (2, "y", 5), (3, "a", 7), (4, "a", 9), (5, "a'\"b", 11)]
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("['a, b']", "a list (VARCHAR[])"),
+        ("timestamptz '2026-01-29 12:00:00.5Z'", "an instant (TIMESTAMP WITH TIME ZONE)"),
+        ("timestamp '2026-01-29 12:00:00.5'", "a date and time without a zone (TIMESTAMP)"),
+        ("'a'::BLOB", "of a type without operators of its own (BLOB)"),
+    ],
+)
+def test_what_has_no_text_of_its_own_is_not_replaced(value: str, said: str) -> None:
+    """`[a, b]` and `2026-01-29 12:00:00.5+00` would leave where files have `["a, b"]` and `2026-01-29T12:00:00.5Z`."""
+    with pytest.raises(DeclarationError) as error:
+        shaped("fields: [{from: v, replace: {x: y}}]\n", f"SELECT {value} AS v")
+    assert f"x.yaml:8: `replace:` compares text, and 'v' is {said}" in str(error.value)
+
+
+def test_values_that_are_not_replaced_stay_as_they_are() -> None:
+    """Numbers, booleans, days and times of day leave as the text that files have of them."""
+    columns = ("1.10::DECIMAL(4,2) AS d", "true AS b", "date '2026-01-02' AS t", "time '23:59:59.5' AS c", "7 AS n")
+    fields = ", ".join(f"{{from: {column[-1]}, replace: {{'7': seven}}}}" for column in columns)
+    shown = shaped(f"fields: [{fields}]\n", f"SELECT {', '.join(columns)}")
+    assert shown == [("1.10", "true", "2026-01-02", "23:59:59.5", "seven")]
+
+
+def test_a_list_has_no_default() -> None:
+    """There is no way to write one, and the message says so."""
+    with pytest.raises(DeclarationError, match=r"'v' is a list .*, which can have no `default:`"):
+        shaped("fields: [{from: v, default: none}]\n", "SELECT ['a'] AS v")
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.decimals(min_value=-(10**9), max_value=10**9, places=2), min_size=1, max_size=20))
 def test_sums_and_averages_of_decimals_are_exact(values: list[Decimal]) -> None:

@@ -13,16 +13,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from assets.carry import parts
+from assets.encrypting import Encrypting
 from assets.excel import cells
 from assets.extract import Ids, Reading, arrow_schema
 from assets.lines import footer, header, line
-from assets.parts import Frame, Part, write_parts
+from assets.parts import Frame, Hashing, Part, write_parts
 from assets.plan import Plan
 from assets.seen import called
 from assets.spelling import quoted
@@ -242,7 +244,7 @@ def write(
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
-        parts = write_parts(batches, _frame(delivery, columns, reader.schema, path_values), folder)
+        parts = write_parts(batches, _frame(plan, delivery, columns, reader.schema, path_values), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
 
@@ -265,16 +267,19 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
     return f"SELECT {line(form, columns)} AS line FROM ({sql})", columns
 
 
-def _frame(delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]) -> Frame:
+def _frame(
+    plan: Plan, delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]
+) -> Frame:
     form = delivery.format
+    opened = partial(Encrypting, recipients=plan.recipients[delivery.label]) if delivery.encrypt else Hashing
     if isinstance(form, Parquet | Excel):
-        return Frame(form, schema, names=tuple(columns))
+        return Frame(form, schema, names=tuple(columns), open=opened)
 
     def named(number: int) -> str:
         part = {"part": f"{number:03d}"}
-        return member(delivery.path, {**values, **part}, ARCHIVES[form.compression], form.type)
+        return member(delivery.unencrypted, {**values, **part}, ARCHIVES[form.compression], form.type)
 
-    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named)
+    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named, opened)
 
 
 def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from assets import late
+from assets import late, rules
 from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
@@ -204,6 +204,7 @@ class Journey:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
         with readings.engine(reading) as connection:
             shaped = shape(connection, plan, reading, window, ids)
+            rules.refuse(shaped, plan)
             rows = late.late_rows(record)
             seal(plan, window, ids, reading, shaped, lease, self.ledger, self.spool, self._store, rows)
             return masked_preview(shaped, plan.export)

@@ -57,6 +57,7 @@ DETOURS: tuple[tuple[str, Callable[[Asked], bool]], ...] = (
     ("late rows are carried into the window or out of it", lambda asked: asked.carried),
     ("each delivery passes over the rows", lambda asked: len(asked.plan.export.deliver) > 1),
     ("`transform:` wants a table", lambda asked: asked.plan.export.transform is not None),
+    ("rows are checked before they leave", lambda asked: asked.plan.export.checks_rows),
     ("the preview of groups needs all rows", lambda asked: asked.plan.export.aggregated),
 )
 """What makes a reading go through a file: its rows are needed more than once."""

@@ -36,7 +36,7 @@ from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
 from spec.formats import ARCHIVES, Csv, Excel, Parquet, Psv, Tsv
 from spec.personal import hide, pads, variables
-from spec.shape import EXTRACT, compile_shape, made_of, missing
+from spec.shape import EXTRACT, compile_shape, made_of, missing, unique_of
 from spec.template import member
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ def _shaped(
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
         sql = compile_shape(plan.declared, columns, window.hi).sql(dialect="duckdb")
-        return Shaped(connection, sql, _describe(connection, sql), stream)
+        leaving = _describe(connection, sql)
+        missing(unique_of(plan.declared), leaving, "what leaves")
+        return Shaped(connection, sql, leaving, stream)
 
 
 def rehearse(plan: Plan) -> None:
@@ -240,7 +242,8 @@ def write(
     `path_values` are what the path's variables stand for, but for the part's own: an archive has its name inside.
     """
     folder.mkdir(mode=0o700)
-    with shaped.stream.whole() if shaped.stream else nullcontext(), _refused(plan, delivery):
+    said = f"the rows of delivery {delivery.label!r} cannot be written"
+    with shaped.stream.whole() if shaped.stream else nullcontext(), refused(plan, said):
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
@@ -293,7 +296,7 @@ def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:
 
 
 @contextmanager
-def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
+def refused(plan: Plan, what: str) -> Iterator[None]:
     """A value that a type cannot carry, or a full disk, ends the window with a message; nothing was sent."""
     import duckdb
     import pyarrow as pa
@@ -303,8 +306,7 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowException) as error:
         text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
         text = hide(text, plan.export.personal)
-        message = f"{plan.export.export}: the rows of delivery {delivery.label!r} cannot be written: {text:.300}"
-        raise OutgateError(message) from None
+        raise OutgateError(f"{plan.export.export}: {what}: {text:.300}") from None
     except OSError as error:
         message = (
             f"{plan.export.export}: writing to the spool failed: {error.strerror}; make room there, then run it again"
@@ -312,4 +314,4 @@ def _refused(plan: Plan, delivery: Delivery) -> Iterator[None]:
         raise OutgateError(message) from None
 
 
-__all__ = ["Shaped", "arrow_schema", "engine", "rehearse", "shape", "write"]
+__all__ = ["Shaped", "arrow_schema", "engine", "refused", "rehearse", "shape", "write"]

@@ -14,9 +14,12 @@ from assets.spelling import quoted
 from assets.transform import Shaped, refused
 from spec.errors import RowsRefused
 from spec.personal import PERSONAL
+from spec.profiles import DATED, named_as_date
 
 EXAMPLE = 60
 """Characters of a value that are shown."""
+_DAY = r"regexp_full_match({0}, '\d{{4}}-\d{{2}}-\d{{2}}( \d{{2}}:\d{{2}}:\d{{2}})?')"
+_REAL = "try_strptime({0}, ['%Y-%m-%d', '%Y-%m-%d %H:%M:%S']) IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,19 @@ def _filled(plan: Plan, _: Columns) -> Iterator[Rule]:
         yield Rule(plan.declared.where("unique", number), name, f"{quoted(name)} IS NULL", says)
 
 
-RULES: tuple[Callable[[Plan, Columns], Iterator[Rule]], ...] = (_filled,)
+def _dated(plan: Plan, columns: Columns) -> Iterator[Rule]:
+    if plan.export.profile not in DATED:
+        return
+    for name, kind in columns.items():
+        if kind == "VARCHAR" and named_as_date(name):
+            right = f"({_DAY} AND {_REAL})".format(quoted(name))
+            says = (
+                f"column {name!r} holds {{value}} in {{rows}} rows, which is no yyyy-MM-dd and no yyyy-MM-dd hh:mm:ss"
+            )
+            yield Rule(plan.declared.where("profile"), name, f"{quoted(name)} IS NOT NULL AND NOT {right}", says)
+
+
+RULES: tuple[Callable[[Plan, Columns], Iterator[Rule]], ...] = (_filled, _dated)
 
 
 def _broken(shaped: Shaped, plan: Plan) -> Iterator[str]:

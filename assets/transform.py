@@ -115,15 +115,16 @@ def _shaped(
         return Shaped(connection, sql, leaving, stream)
 
 
-def rehearse(plan: Plan) -> None:
+def rehearse(plan: Plan) -> dict[str, str]:
     """Shape no row at all: what does not fit the types of the columns is seen before the source is read.
 
-    A transform that makes its columns of the rows (Polars, PIVOT) cannot be seen without rows. Raises DeclarationError.
+    Returns the DuckDB types of the columns that leave. A transform that makes its columns of the rows (Polars, PIVOT)
+    cannot be seen without rows: then there are none. Raises DeclarationError.
     """
     import pyarrow as pa
 
     if isinstance(plan.export.transform, PolarsTransform) or "pivot" in plan.transform_sql.lower():
-        return
+        return {}
     columns = plan.relation.columns
     with tempfile.TemporaryDirectory(prefix="outgate-") as name, engine(Path(name)) as connection:
         connection.register(ARRIVING, pa.Table.from_batches([], schema=arrow_schema(columns)))
@@ -131,6 +132,7 @@ def rehearse(plan: Plan) -> None:
         shaped = _shaped(connection, plan, Path(name), plan.grid.first, None)
         with _located(plan):
             connection.sql(shaped.sql).fetchall()
+        return shaped.columns
 
 
 def _extract_view(

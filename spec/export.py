@@ -13,7 +13,7 @@ from spec.fields import Field, together
 from spec.filters import Filters
 from spec.formats import ARCHIVES
 from spec.partitions import Partitions, Schedule
-from spec.profiles import Profile
+from spec.profiles import DATED, Profile
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
 
@@ -70,7 +70,7 @@ class Export(Model):
     @property
     def checks_rows(self) -> bool:
         """Whether rows are looked at before they leave."""
-        return self.unique is not None
+        return self.unique is not None or self.profile in DATED
 
     @model_validator(mode="after")
     def _rules(self) -> Export:

@@ -14,7 +14,7 @@ from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
 from spec.errors import DeclarationError, OutgateError
-from spec.profiles import advice
+from spec.profiles import advice, unpriced
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -33,7 +33,7 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     if connect and not problems:
         problems, found = _connect(project, chosen)
         advice += found
-    for sentence in advice:
+    for sentence in dict.fromkeys(advice):
         click.echo(f"advice: {sentence}", err=bool(problems))
     if problems:
         raise DeclarationError(*problems)
@@ -123,12 +123,14 @@ def _advice(plan: Plan) -> list[str]:
 
     from assets.advice import advice
     from assets.extract import cut
+    from assets.transform import rehearse
 
     if not isinstance(plan.export.source.cursor, IdCursor):
         cut(plan, plan.grid.first, None)
     tree = plan.relation.tree
     facts = plan.database.facts(tree) if isinstance(tree, exp.Table) else None
-    return advice(plan, facts, plan.database.activity())
+    priced = [f"{plan.declared.where(*place)}: {said}" for place, said in unpriced(plan.export, rehearse(plan))]
+    return [*advice(plan, facts, plan.database.activity()), *priced]
 
 
 @click.command("list")

@@ -78,6 +78,34 @@ def test_personal_values_are_not_shown(fields: str, shown: bool) -> None:
     assert ("secret-7" in found) == shown
 
 
+OPTIMOVE = "profile: optimove\nunique: [id]\n"
+
+
+@pytest.mark.parametrize(("value", "right"), [
+    ("2024-02-29", True), ("2024-02-29 23:59:59", True), (None, True), ("2023-02-29", False), ("2024-01-01T00:00:00", False),
+    ("2024-01-01 00:00:00Z", False), ("2024-01-01 24:00:00", False), ("2024-1-1", False), ("01.02.2024", False), ("", False),
+    (" 2024-01-01", False), ("2024-01-01\n", False), ("2024-01-01 10:00", False), ("never", False),
+])  # fmt: skip
+def test_text_that_is_called_a_date(value: str | None, right: bool) -> None:
+    """It is a day or a second that there is, in Optimove's spelling. The control: other columns and partners may have any."""
+    literal = "NULL::VARCHAR" if value is None else "'" + value + "'"
+    rows = f"SELECT 1 AS id, {literal} AS created_at, {literal} AS note"
+    found = said(rows, planned(OPTIMOVE))
+    assert (found == "") == right
+    if not right:
+        assert f"x.yaml:2: column 'created_at' holds {value!r} in 1 rows, which is no yyyy-MM-dd" in found
+    assert said(rows, planned()) == ""
+
+
+def test_dates_with_a_type_are_right() -> None:
+    """They are spelled by the format; all rules that are broken are told at once."""
+    typed = "SELECT 1 AS id, DATE '2024-01-01' AS birth_date, TIMESTAMP '2024-01-01 10:00:00' AS created_at"
+    assert said(typed, planned(OPTIMOVE)) == ""
+    found = said("SELECT 1 AS id, 'x' AS a_at, 'y' AS b_date, 'z' AS date FROM range(3)", planned(OPTIMOVE))
+    assert found.count("in 3 rows, which is no yyyy-MM-dd") == 3
+    assert found.count("not the only ones") == 1
+
+
 def test_a_value_that_cannot_be_computed() -> None:
     """The message is that of writing it, without anything of DuckDB's around it."""
     sql = "SELECT CAST(t AS INTEGER) AS id FROM (VALUES ('1'), ('x')) r(t)"

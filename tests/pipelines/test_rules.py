@@ -9,6 +9,8 @@ import pytest
 from tests.small import EXPORT, ROWS_A_DAY, Small, day
 
 UNIQUE = EXPORT.replace("deliver:", "unique: [id]\ndeliver:")
+OPTIMOVE = UNIQUE.replace("unique:", "profile: optimove\nunique:").replace("type: csv", "type: csv, part_size: 200MB")
+OPTIMOVE = OPTIMOVE.replace("{partition}.csv", "{partition}_{part}.csv.gz")
 
 
 @pytest.fixture
@@ -71,6 +73,45 @@ def test_columns_that_do_not_leave(small: Small) -> None:
         2,
         True,
     )
+
+
+def test_a_profile_that_wants_a_key(small: Small) -> None:
+    """`check` refuses the declaration without one, and says what to write."""
+    small.declare(OPTIMOVE.replace("unique: [id]\n", ""))
+    ended = small.outgate("check")
+    assert ended.returncode == 2
+    assert (
+        "pipelines/sales.yaml:8: `profile: optimove`: a file has a unique primary key; say its columns" in ended.stderr
+    )
+    small.declare(OPTIMOVE)
+    assert small.outgate("check").returncode == 0
+    assert small.outgate("run", "sales", "--partition", day(0)).returncode == 0
+
+
+def test_text_that_is_called_a_date(small: Small) -> None:
+    """Under a profile that wants dates, another spelling stops its window; the control stands in the next day."""
+    small.sql("ALTER TABLE sales ADD COLUMN seen_at VARCHAR DEFAULT '2026-01-01 10:00:00'")
+    small.sql("UPDATE sales SET seen_at = '01/02/2026' WHERE id IN (3, 4)")
+    small.declare(OPTIMOVE)
+    ended = small.outgate("run", "sales", "--partition", day(0))
+    assert ended.returncode == 1
+    assert "column 'seen_at' holds '01/02/2026' in 2 rows, which is no yyyy-MM-dd and" in ended.stderr + ended.stdout
+    assert small.outgate("run", "sales", "--partition", day(2)).returncode == 0
+
+
+def test_advice_about_currencies(small: Small) -> None:
+    """By what the source says of its columns, or the declaration does: said once, and not where there is one."""
+    small.declare(OPTIMOVE)
+    said = "`profile: optimove` wants the currency of amounts in a column of its own, such as 'currency'; there is none beside 'amount'"
+    assert said not in small.outgate("check").stdout
+    assert small.outgate("check", "--connect").stdout.count(said) == 1
+    cast = "fields: [{from: id}, {from: amount, cast: 'decimal(10,2)'}]\nunique:"
+    small.declare(OPTIMOVE.replace("unique:", cast))
+    assert f"advice: pipelines/sales.yaml:9: {said}" in " ".join(small.outgate("check").stdout.split())
+    assert small.outgate("check", "--connect").stdout.count(said) == 1
+    small.sql("ALTER TABLE sales ADD COLUMN currency VARCHAR DEFAULT 'EUR'")
+    small.declare(OPTIMOVE)
+    assert said not in small.outgate("check", "--connect").stdout
 
 
 def test_a_personal_key_is_not_shown(small: Small) -> None:

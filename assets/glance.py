@@ -103,7 +103,7 @@ def _lines(
     if not isinstance(form, Csv | Psv | Tsv | Ndjson | Json):
         return ()
     plain = form.model_copy(update={"compression": "none", "part_size": None, "part_rows": None})
-    [part] = write(shaped, delivery.model_copy(update={"format": plain}), folder, plan, values)
+    [part] = write(shaped, delivery.model_copy(update={"format": plain, "encrypt": None}), folder, plan, values)
     text = part.path.read_bytes().decode(getattr(form, "encoding", "utf-8"))
     ending = "\n" if isinstance(form, Ndjson | Json) else form.eol
     lines = [line + ending for line in text.split(ending)]

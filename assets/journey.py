@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from assets import changes, late
+from assets import changes, late, rules
 from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
@@ -223,6 +223,7 @@ class Journey:
         plan, reading, ids = readings.of(lease, record, window, rest, accept=self.accept_columns)
         with readings.engine(reading) as connection:
             shaped = shape(connection, plan, reading, window, ids)
+            rules.refuse(shaped, plan)
             if plan.export.changes is not None:
                 shaped = changes.compare(
                     plan, window, shaped, reading.path.parent, self.ledger, self.spool, fresh=self.full_refresh

@@ -112,6 +112,8 @@ class Frame:
     names: tuple[str, ...] = ()
     member: Callable[[int], str] = str
     """The name inside an archive, by the part's number."""
+    open: Callable[[Path], Hashing] = Hashing
+    """Makes the file of a part."""
 
 
 class TextSink:
@@ -193,14 +195,17 @@ class _Parts:
 
     def _next(self) -> tuple[Sink, Hashing]:
         self._number, self._rows = self._number + 1, 0
-        archived = ".member" if self._form.compression in ARCHIVES else ""
-        file = Hashing(self._folder / f"{self._number}{archived}")
+        archived = self._form.compression in ARCHIVES
+        file = Hashing(self._folder / f"{self._number}.member") if archived else self._opened()
         reach("part.opened")
         if isinstance(self._form, Excel):
             return ExcelSink(self._folder / f"{self._number}.xlsx", self._frame.names, header=self._form.header), file
         if isinstance(self._form, Parquet):
             return ParquetSink(file, self._form, self._frame.schema), file
         return TextSink(self._stream(file), self._frame, self._form), file
+
+    def _opened(self) -> Hashing:
+        return self._frame.open(self._folder / str(self._number))
 
     def _stream(self, file: Hashing) -> BinaryIO:
         if self._form.compression not in ARCHIVES:
@@ -243,7 +248,7 @@ class _Parts:
     def _packed(self, member: Hashing) -> Hashing:
         """The archive instead of its member."""
         member.abandon()
-        file = Hashing(self._folder / str(self._number))
+        file = self._opened()
         pack(self._form.compression, member.path, self._frame.member(self._number), self._member, file)
         member.path.unlink()
         return file

@@ -13,6 +13,7 @@ from assets.windows import Grid, Window
 from resources.databases.base import Column, Database
 from resources.ledger import Ledger
 from resources.ledger import Window as WindowRecord
+from resources.pgp import Recipient
 from spec.export import Export
 from spec.partitions import Partitions
 from spec.reading import Declared
@@ -33,6 +34,8 @@ class Plan:
     """The partition whose window took the rows without a cursor, where the ledger knows of one."""
     keys: Mapping[str, bytes] = field(default_factory=dict, kw_only=True, repr=False)
     """The key of each field that is hashed with one, by the field's name."""
+    recipients: Mapping[str, tuple[Recipient, ...]] = field(default_factory=dict, kw_only=True)
+    """Those whom the files of a delivery are encrypted for, by its label."""
 
     @property
     def export(self) -> Export:

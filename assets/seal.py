@@ -66,7 +66,8 @@ def seal(
             shutil.rmtree(folder / delivery.label, ignore_errors=True)
             continue
         beside = store_of(delivery.to).manifest_beside if delivery.manifest is None else delivery.manifest
-        document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger) | corrects
+        document = _manifest(plan, delivery, window, ids, reading, shaped, lease, named, ledger)
+        document |= _encryption(plan, delivery) | corrects
         artifacts += named
         artifacts += _beside(plan, delivery, folder / delivery.label, named, document, spool, manifest=beside)
         spool.seal(folder / delivery.label)
@@ -181,6 +182,12 @@ def _manifest(
         "columns": [{"name": name, "type": kind} for name, kind in shaped.columns.items()],
         "parts": [{"name": part.name, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256} for part in parts],
     }  # fmt: skip
+
+
+def _encryption(plan: Plan, delivery: Delivery) -> dict[str, object]:
+    if delivery.encrypt is None:
+        return {}
+    return {"encryption": "pgp", "recipients": [each.fingerprint for each in plan.recipients[delivery.label]]}
 
 
 def _beside(

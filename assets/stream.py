@@ -58,6 +58,7 @@ DETOURS: tuple[tuple[str, Callable[[Asked], bool]], ...] = (
     ("each delivery passes over the rows", lambda asked: len(asked.plan.export.deliver) > 1),
     ("`transform:` wants a table", lambda asked: asked.plan.export.transform is not None),
     ("all rows are compared with what was delivered", lambda asked: asked.plan.export.changes is not None),
+    ("rows are checked before they leave", lambda asked: asked.plan.export.checks_rows),
     ("the preview of groups needs all rows", lambda asked: asked.plan.export.aggregated),
 )
 """What makes a reading go through a file: its rows are needed more than once."""

@@ -13,16 +13,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from assets.carry import parts
+from assets.encrypting import Encrypting
 from assets.excel import cells
 from assets.extract import Ids, Reading, arrow_schema
 from assets.lines import footer, header, line
-from assets.parts import Frame, Part, write_parts
+from assets.parts import Frame, Hashing, Part, write_parts
 from assets.plan import Plan
 from assets.seen import called
 from assets.spelling import quoted
@@ -34,7 +36,7 @@ from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
 from spec.formats import ARCHIVES, Csv, Excel, Parquet, Psv, Tsv
 from spec.personal import hide, pads, variables
-from spec.shape import EXTRACT, compile_shape, made_of, missing
+from spec.shape import EXTRACT, compile_shape, made_of, missing, unique_of
 from spec.template import member
 
 if TYPE_CHECKING:
@@ -110,18 +112,21 @@ def _shaped(
         columns = _describe(connection, f"SELECT * FROM {EXTRACT}")
         missing(_after_transform(plan), columns, "the result of `transform`")
         sql = compile_shape(plan.declared, columns, window.hi).sql(dialect="duckdb")
-        return Shaped(connection, sql, _describe(connection, sql), stream)
+        leaving = _describe(connection, sql)
+        missing(unique_of(plan.declared), leaving, "what leaves")
+        return Shaped(connection, sql, leaving, stream)
 
 
-def rehearse(plan: Plan) -> None:
+def rehearse(plan: Plan) -> dict[str, str]:
     """Shape no row at all: what does not fit the types of the columns is seen before the source is read.
 
-    A transform that makes its columns of the rows (Polars, PIVOT) cannot be seen without rows. Raises DeclarationError.
+    Returns the DuckDB types of the columns that leave. A transform that makes its columns of the rows (Polars, PIVOT)
+    cannot be seen without rows: then there are none. Raises DeclarationError.
     """
     import pyarrow as pa
 
     if isinstance(plan.export.transform, PolarsTransform) or "pivot" in plan.transform_sql.lower():
-        return
+        return {}
     columns = plan.relation.columns
     with tempfile.TemporaryDirectory(prefix="outgate-") as name, engine(Path(name)) as connection:
         connection.register(ARRIVING, pa.Table.from_batches([], schema=arrow_schema(columns)))
@@ -129,6 +134,7 @@ def rehearse(plan: Plan) -> None:
         shaped = _shaped(connection, plan, Path(name), plan.grid.first, None)
         with _located(plan):
             connection.sql(shaped.sql).fetchall()
+        return shaped.columns
 
 
 def _extract_view(
@@ -240,14 +246,12 @@ def write(
     `path_values` are what the path's variables stand for, but for the part's own: an archive has its name inside.
     """
     folder.mkdir(mode=0o700, parents=True)
-    with (
-        shaped.stream.whole() if shaped.stream else nullcontext(),
-        refused(plan, f"the rows of delivery {delivery.label!r} cannot be written"),
-    ):
+    said = f"the rows of delivery {delivery.label!r} cannot be written"
+    with shaped.stream.whole() if shaped.stream else nullcontext(), refused(plan, said):
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
-        parts = write_parts(batches, _frame(delivery, columns, reader.schema, path_values), folder)
+        parts = write_parts(batches, _frame(plan, delivery, columns, reader.schema, path_values), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
 
@@ -270,16 +274,19 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
     return f"SELECT {line(form, columns)} AS line FROM ({sql})", columns
 
 
-def _frame(delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]) -> Frame:
+def _frame(
+    plan: Plan, delivery: Delivery, columns: dict[str, str], schema: pa.Schema, values: Mapping[str, object]
+) -> Frame:
     form = delivery.format
+    opened = partial(Encrypting, recipients=plan.recipients[delivery.label]) if delivery.encrypt else Hashing
     if isinstance(form, Parquet | Excel):
-        return Frame(form, schema, names=tuple(columns))
+        return Frame(form, schema, names=tuple(columns), open=opened)
 
     def named(number: int) -> str:
         part = {"part": f"{number:03d}"}
-        return member(delivery.path, {**values, **part}, ARCHIVES[form.compression], form.type)
+        return member(delivery.unencrypted, {**values, **part}, ARCHIVES[form.compression], form.type)
 
-    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named)
+    return Frame(form, schema, header(form, columns), footer(form), tuple(columns), named, opened)
 
 
 def _refuse_loss(stream: Stream | None, parts: list[Part], plan: Plan) -> None:

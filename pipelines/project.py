@@ -15,6 +15,7 @@ from typing import Any
 from assets.plan import Plan, grid_of
 from assets.relation import parse_select, relate, sql_text
 from resources.databases.base import Database
+from resources.pgp import Recipient, recipient
 from resources.registry import Connectors
 from resources.secrets import reveal
 from resources.stores.base import Store
@@ -199,7 +200,7 @@ class Project:
             relation = relate(declared, database, texts)
             plan = Plan(
                 declared, database, relation, grid_of(export), self.transform_sql(declared), folder=str(self.folder),
-                keys=self.keys(declared),
+                keys=self.keys(declared), recipients=self.recipients(declared),
             )  # fmt: skip
             rehearse(plan)
             return plan
@@ -217,6 +218,20 @@ class Project:
                     found[one.name] = reveal(secret).encode()
                 except DeclarationError as error:
                     raise DeclarationError(f"{declared.where('fields', number, 'pii')}: {error}") from None
+        return found
+
+    def recipients(self, declared: Declared) -> dict[str, tuple[Recipient, ...]]:
+        """Those whom files are encrypted for, by the delivery's label. Raises DeclarationError for unusable keys."""
+        found: dict[str, tuple[Recipient, ...]] = {}
+        problems = []
+        for number, delivery in enumerate(declared.export.deliver):
+            for place, key in enumerate(delivery.encrypt.pgp if delivery.encrypt else ()):
+                try:
+                    found[delivery.label] = (*found.get(delivery.label, ()), recipient(key, self.root))
+                except DeclarationError as error:
+                    problems.append(f"{declared.where('deliver', number, 'encrypt', 'pgp', place)}: {error}")
+        if problems:
+            raise DeclarationError(*problems)
         return found
 
     def check_connectors(self) -> list[str]:

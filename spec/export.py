@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field as Setting
 from pydantic import model_validator
 
-from spec.base import Misplaced, Model, Name, like
+from spec.base import Identifier, Misplaced, Model, Name, like
 from spec.changes import Changes
 from spec.delivery import Delivery
 from spec.fields import Field, together
 from spec.filters import Filters
 from spec.formats import ARCHIVES
 from spec.partitions import Partitions, Schedule
-from spec.profiles import Profile
+from spec.profiles import DATED, Profile
 from spec.source import Source, SqlFile
 from spec.template import WINDOW, tells_windows_apart, variables
 
@@ -47,6 +47,9 @@ class Export(Model):
     transform: SqlTransform | PolarsTransform | None = None
     filters: Filters | None = None
     fields: Literal["all"] | Annotated[list[Field], Setting(min_length=1)] = "all"
+    unique: Annotated[list[Identifier], Setting(min_length=1)] | None = Setting(
+        default=None, description="the columns, as they leave, that no two rows of a window have alike"
+    )
     deliver: Annotated[list[Delivery], Setting(min_length=1)]
     schedule: Schedule | None = None
     active: bool = False
@@ -70,6 +73,11 @@ class Export(Model):
     def personal(self) -> list[str]:
         """The source columns whose values are in no text for people: those of tagged fields, and of telling names."""
         return list(dict.fromkeys(name for field in self.listed if field.personal for name in field.sources))
+
+    @property
+    def checks_rows(self) -> bool:
+        """Whether rows are looked at before they leave."""
+        return self.unique is not None or self.profile in DATED
 
     @model_validator(mode="after")
     def _rules(self) -> Export:
@@ -166,6 +174,14 @@ def _archives_are_named_before_the_last_part(export: Export) -> None:
             raise Misplaced(message, "deliver", number, "path")
 
 
+def _unique_by_what_leaves(export: Export) -> None:
+    names = [field.name for field in export.listed if field.leaves]
+    for number, name in enumerate(export.unique or () if names else ()):
+        if name not in names:
+            message = f"no field leaves as {name!r}; these do: {', '.join(names)}"
+            raise Misplaced(message, "unique", number)
+
+
 def _fields_together(export: Export) -> None:
     try:
         together(export.listed)
@@ -176,5 +192,5 @@ def _fields_together(export: Export) -> None:
 RULES = (
     _needs_cursor, _packs_need_a_key, _carry_needs_a_key, _aggregate_of_snapshot, _changes_have_a_key,
     _operations_are_of_changes, _distinct_deliveries, _paths_tell_windows_apart,
-    _archives_are_named_before_the_last_part, _fields_together,
+    _archives_are_named_before_the_last_part, _fields_together, _unique_by_what_leaves,
 )  # fmt: skip

@@ -16,7 +16,7 @@ _KEYS: tuple[tuple[str, ...], ...] = (
     ("schedule", "once"), ("schedule", "at"), ("schedule", "hourly"), ("schedule", "weekly"), ("schedule", "monthly"),
     ("schedule", "cron"),
     ("deliver", "*", "table"), ("deliver", "*", "write"), ("deliver", "*", "key"), ("deliver", "*", "newer_by"),
-    ("deliver", "*", "columns"), ("deliver", "*", "encrypt"), ("deliver", "*", "on_exists"),
+    ("deliver", "*", "columns"), ("deliver", "*", "on_exists"),
 )  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """Profiles: what a partner's own documents ask of files, as defaults that are filled in and as rules that are checked.
 
-A rule is about one delivery and what the declaration says. Whether the rows keep it (a unique key, a currency beside
-each amount) cannot be seen here.
+A rule is about one delivery and what the declaration says. Whether the rows keep what is asked of them is looked at in
+assets/rules.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,6 +101,21 @@ ADVISED: Mapping[Profile, tuple[str, str]] = {"optimove": ("100MB", "250MB")}
 ENGLISH: frozenset[Profile] = frozenset({"optimove"})
 """Partners that ask for names of files and columns in English; what can be seen of that is ASCII."""
 
+KEYED: frozenset[Profile] = frozenset({"optimove"})
+"""Partners that ask for a declared primary key, which is unique."""
+DATED: frozenset[Profile] = frozenset({"optimove"})
+"""Partners that ask for days and times as text of one kind, in columns whose names say that they have them."""
+PRICED: frozenset[Profile] = frozenset({"optimove"})
+"""Partners that ask for the currency of amounts in a column of its own."""
+_DATE = re.compile(r"(?i).*_(at|date)|date")
+_AMOUNT = re.compile(r"(?i)amount|price|total|revenue|value|cost|spent|spend|turnover|balance")
+_CURRENCY = re.compile(r"(?i)currency|(^|_)ccy($|_)")
+
+
+def named_as_date(name: str) -> bool:
+    """Whether a column's name says that it holds a day or a moment: created_at, birth_date, date."""
+    return _DATE.fullmatch(name) is not None
+
 
 def filled(data: Mapping[str, Any]) -> dict[str, Any]:
     """A declaration's plain data with what its profile adds to each `format:` that does not say it itself."""
@@ -124,17 +140,27 @@ def broken(export: Export) -> Iterator[tuple[Place, str]]:
     """The place and a sentence for each rule of its profile that an export does not keep."""
     if (profile := export.profile) is None:
         return
+    if profile in KEYED and export.unique is None:
+        yield (
+            ("profile",),
+            f"`profile: {profile}`: a file has a unique primary key; say its columns, such as `unique: [id]`",
+        )
     for number, delivery in enumerate(export.deliver):
         for rule in RULES[profile]:
             if not rule.holds(delivery.format):
                 place: Place = ("deliver", number, "format", *filter(None, [rule.key]))
                 yield place, f"`profile: {profile}`: {rule.says}{_found(delivery.format, rule.key)}"
-        if profile in ENGLISH and not delivery.path.isascii():
-            yield ("deliver", number, "path"), f"`profile: {profile}`: names of files are in English (ASCII)"
-    for number, field in enumerate(export.listed if profile in ENGLISH else []):
+    if profile in ENGLISH:
+        yield from ((place, f"`profile: {profile}`: {said}") for place, said in _foreign(export))
+
+
+def _foreign(export: Export) -> Iterator[tuple[Place, str]]:
+    for number, delivery in enumerate(export.deliver):
+        if not delivery.path.isascii():
+            yield ("deliver", number, "path"), "names of files are in English (ASCII)"
+    for number, field in enumerate(export.listed):
         if not field.name.isascii():
-            said = f"`profile: {profile}`: names of columns are in English (ASCII), found {field.name!r}"
-            yield ("fields", number), said
+            yield ("fields", number), f"names of columns are in English (ASCII), found {field.name!r}"
 
 
 def _found(form: Format, key: str) -> str:
@@ -146,6 +172,7 @@ def _found(form: Format, key: str) -> str:
 
 def advice(export: Export) -> Iterator[tuple[Place, str]]:
     """What a partner would rather have."""
+    yield from unpriced(export, {field.name: str(field.cast or "") for field in export.listed if field.leaves})
     if export.profile is None or export.profile not in ADVISED:
         return
     low, high = ADVISED[export.profile]
@@ -155,3 +182,11 @@ def advice(export: Export) -> Iterator[tuple[Place, str]]:
                 ("deliver", number, "format", "part_size"),
                 f"`profile: {export.profile}` advises parts of {low} to {high}",
             )
+
+
+def unpriced(export: Export, kinds: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
+    """Decimals that look like amounts, where no column looks like a currency; `kinds` are the types of what leaves."""
+    amounts = [name for name, kind in kinds.items() if kind.lower().startswith("decimal") and _AMOUNT.search(name)]
+    if export.profile in PRICED and amounts and not any(map(_CURRENCY.search, kinds)):
+        wants = f"`profile: {export.profile}` wants the currency of amounts in a column of its own"
+        yield ("fields",), f"{wants}, such as 'currency'; there is none beside {', '.join(map(repr, amounts))}"

@@ -44,6 +44,11 @@ def made_of(declared: Declared) -> dict[str, str]:
     return {name: declared.where("fields", number) for number, field in fields for name in field.sources}
 
 
+def unique_of(declared: Declared) -> dict[str, str]:
+    """The columns that rows are unique by, with the place of each."""
+    return {name: declared.where("unique", number) for number, name in enumerate(declared.export.unique or ())}
+
+
 def missing(wanted: Mapping[str, str], columns: Mapping[str, object], what: str) -> None:
     """Raise DeclarationError for each wanted column (name to `file:line`) that is not among `columns`."""
     problems = []

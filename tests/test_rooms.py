@@ -22,7 +22,7 @@ DAGSTER_FILES: Final = ("pipelines/definitions.py", "schedules/", "assets/graph.
 COMMAND: Final = ("pipelines/cli.py", "pipelines/runs.py", "pipelines/commands/")
 VENDORS: Final = frozenset(
     {"adbc_driver_postgresql", "azure", "boto3", "botocore", "google", "googleapiclient", "oracledb", "paramiko",
-     "psycopg", "pymssql", "redshift_connector", "snowflake"}
+     "psycopg", "pymssql", "pysequoia", "redshift_connector", "snowflake"}
 )  # fmt: skip
 ENGINE: Final = frozenset({"duckdb", "polars", "pyarrow", "sqlalchemy", "sqlglot"})
 

@@ -14,7 +14,7 @@ from pipelines.console import json_option, out, show
 from pipelines.home import Home
 from pipelines.project import Project
 from spec.errors import DeclarationError, OutgateError
-from spec.profiles import advice
+from spec.profiles import advice, unpriced
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -29,10 +29,11 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
     problems = [*project.problems, *project.check_connectors()] if not exports else []
     problems += [problem for each in chosen for problem in _problems(project, each)]
     advice = [sentence for each in chosen for sentence in _of_formats(each)]
+    advice += [sentence for each in chosen if not problems for sentence in _of_keys(project, each)]
     if connect and not problems:
         problems, found = _connect(project, chosen)
         advice += found
-    for sentence in advice:
+    for sentence in dict.fromkeys(advice):
         click.echo(f"advice: {sentence}", err=bool(problems))
     if problems:
         raise DeclarationError(*problems)
@@ -43,6 +44,7 @@ def check_command(exports: tuple[str, ...], *, connect: bool) -> None:
 def _problems(project: Project, declared: Declared) -> list[str]:
     try:
         project.keys(declared)
+        project.recipients(declared)
     except DeclarationError as error:
         return list(error.problems)
     return [*_grid_problems(project, declared), *_odd_nights(declared)]
@@ -51,11 +53,19 @@ def _problems(project: Project, declared: Declared) -> list[str]:
 def _of_formats(declared: Declared) -> list[str]:
     """What is allowed in a file and deserves a thought, said without a look at the source."""
     found = [
-        (("deliver", number, "format", key), sentence)
+        f"{declared.where('deliver', number, *place)}: {sentence}"
         for number, delivery in enumerate(declared.export.deliver)
-        for key, sentence in delivery.format.advice()
+        for place, sentence in delivery.advice()
     ]
-    return [f"{declared.where(*place)}: {sentence}" for place, sentence in [*found, *advice(declared.export)]]
+    return [*found, *(f"{declared.where(*place)}: {sentence}" for place, sentence in advice(declared.export))]
+
+
+def _of_keys(project: Project, declared: Declared) -> list[str]:
+    """Keys that can be used for some days more."""
+    found = project.recipients(declared)
+    labels = [delivery.label for delivery in declared.export.deliver]
+    said = [(label, each.soon(datetime.now(UTC))) for label, those in found.items() for each in those]
+    return [f"{declared.where('deliver', labels.index(label), 'encrypt')}: {words}" for label, words in said if words]
 
 
 def _grid_problems(project: Project, declared: Declared) -> list[str]:
@@ -113,12 +123,14 @@ def _advice(plan: Plan) -> list[str]:
 
     from assets.advice import advice
     from assets.extract import cut
+    from assets.transform import rehearse
 
     if not isinstance(plan.export.source.cursor, IdCursor):
         cut(plan, plan.grid.first, None)
     tree = plan.relation.tree
     facts = plan.database.facts(tree) if isinstance(tree, exp.Table) else None
-    return advice(plan, facts, plan.database.activity())
+    priced = [f"{plan.declared.where(*place)}: {said}" for place, said in unpriced(plan.export, rehearse(plan))]
+    return [*advice(plan, facts, plan.database.activity()), *priced]
 
 
 @click.command("list")

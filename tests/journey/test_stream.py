@@ -260,6 +260,7 @@ def test_the_same_keys_are_kept(trial: Trial, source: Session) -> None:
         ("late rows are carried", {}),
         ("each delivery", {"formats": ["csv", "ndjson"]}),
         ("`transform:`", {"transform": {"sql": "SELECT * FROM extract"}}),
+        ("rows are checked", {"unique": ["n"]}),
         ("groups", {"mode": "snapshot", "fields": [{"from": "n", "aggregate": "group"}]}),
         ("", {}),
     ],
@@ -275,7 +276,7 @@ def test_what_goes_through_a_file(trial: Trial, source: Session, why: str, more:
     found = detour(Asked(plan, window, span, horizon, carried=why == "late rows are carried"))
     assert (found == "") == (why == "")
     assert why in found
-    assert len(DETOURS) == 5
+    assert len(DETOURS) == 6
 
 
 SCHEMA = pa.schema([("n", pa.int64())])

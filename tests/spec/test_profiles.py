@@ -16,7 +16,8 @@ FORMAT = '{type: csv, delimiter: ";", compression: gzip, part_size: 200MB}'
 
 def of(profile: str, form: str, path: str = "x_{part}.csv.gz") -> Export:
     """The export with that profile and format."""
-    text = broken("export: loyalty_events\n", f"export: loyalty_events\nprofile: {profile}\n")
+    unique = "unique: [local_id]\n" if profile in profiles.KEYED else ""
+    text = broken("export: loyalty_events\n", f"export: loyalty_events\nprofile: {profile}\n{unique}")
     return declared(text.replace(FORMAT, form).replace("x_{part}.csv.gz", path)).export
 
 
@@ -58,7 +59,8 @@ def test_each_broken_rule_is_named(profile: str, form: str, said: list[str]) -> 
         of(profile, f"{{{form}}}")
     problems = refused.value.problems
     assert len(problems) == len(said), problems
-    assert all(problem.startswith(f"x.yaml:19: `profile: {profile}`: ") for problem in problems)
+    line = 20 if profile in profiles.KEYED else 19
+    assert all(problem.startswith(f"x.yaml:{line}: `profile: {profile}`: ") for problem in problems)
     assert all(part in problem for part, problem in zip(said, problems, strict=True))
 
 
@@ -114,3 +116,34 @@ def test_a_profile_that_is_not_known() -> None:
     """The known ones are named."""
     with pytest.raises(DeclarationError, match="'optimove', 'antavo', 'amperity' or 'loymax'"):
         of("hubspot", "{type: csv}")
+
+
+def test_a_partner_that_wants_a_key() -> None:
+    """Optimove's files have a declared primary key; the way out is said. The control: another profile wants none."""
+    text = RIGHT.replace("source:", "profile: optimove\nsource:", 1)
+    with pytest.raises(
+        DeclarationError, match=r"x\.yaml:2: `profile: optimove`: a file has a unique primary key; .*`unique: \[id\]`"
+    ):
+        declared(text)
+    declared(text.replace("source:", "unique: [local_id]\nsource:", 1))
+    declared(text.replace("optimove", "loymax"))
+
+
+@pytest.mark.parametrize(("names", "advised"), [
+    ({"amount": "DECIMAL(10,2)"}, True), ({"Total_Price": "decimal(12,2)", "ccyear": "VARCHAR"}, True),
+    ({"amount": "DECIMAL(10,2)", "currency_code": "VARCHAR"}, False), ({"amount": "DECIMAL(10,2)", "ccy": "VARCHAR"}, False),
+    ({"value": "VARCHAR", "total": "BIGINT", "weight": "DECIMAL(5,2)"}, False),
+])  # fmt: skip
+def test_amounts_without_a_currency(names: dict[str, str], advised: bool) -> None:
+    """A decimal that is called like an amount wants a column beside it that is called like a currency."""
+    found = list(profiles.unpriced(of("optimove", "{type: csv}"), names))
+    assert bool(found) == advised
+    assert not list(profiles.unpriced(of("loymax", "{type: csv}"), names))
+
+
+@pytest.mark.parametrize(("name", "dated"), [
+    ("created_at", True), ("Birth_Date", True), ("date", True), ("update", False), ("candidate", False), ("at", False), ("dated", False), ("data", False),
+])  # fmt: skip
+def test_names_of_dates(name: str, dated: bool) -> None:
+    """A name that ends with _at or _date, or is date."""
+    assert profiles.named_as_date(name) == dated

@@ -149,10 +149,10 @@ def test_no_plain_text_is_left(tmp_path: Path, export: str, readable: bool) -> N
 
 
 def test_a_preview_needs_no_secret(tmp_path: Path) -> None:
-    """It shows the rows, and the size of what would be delivered."""
+    """It shows the rows, and the lines of the file before they are encrypted."""
     small = make(tmp_path, Partner.make().public)
     ended = small.outgate("preview", "sales", "--partition", day(0))
-    assert f"folder: {ROWS_A_DAY} rows" in ended.stdout
+    assert "begins with\nid,sold_at,buyer_email,amount\\n\n0,2026-01-01T00:00:00Z,***,0.00\\n" in ended.stdout
 
 
 @pytest.mark.parametrize("point", POINTS)

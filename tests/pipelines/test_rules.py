@@ -56,7 +56,7 @@ def test_a_preview_needs_no_rule(small: Small) -> None:
     """It shows the rows as they are."""
     ended = small.outgate("preview", "sales", "--partition", day(1))
     assert ended.returncode == 0
-    assert f"folder: {ROWS_A_DAY + 1} rows" in ended.stdout
+    assert f"{ROWS_A_DAY + 1} rows read" in ended.stdout
 
 
 def test_columns_that_do_not_leave(small: Small) -> None:

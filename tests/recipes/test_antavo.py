@@ -172,8 +172,8 @@ def test_nothing_and_empty_texts_come_apart(delivered: Delivered) -> None:
     assert {None, "", "NULL", "two\nlines", 'Zoë said "merci"'} <= agents
 
 
-def test_two_counts_are_one_number(delivered: Delivered) -> None:
-    """Members of all groups are the rows that the filter leaves: what is counted are rows, not values."""
+def test_what_is_counted_are_rows(delivered: Delivered) -> None:
+    """Members of all groups are the rows that the filter leaves, and no group comes twice."""
     oracle = Oracle(declared("customers_by_country"))
     [outcome] = delivered.outcomes["customers_by_country"]
     lines: list[Line] = received(delivered.file("customers_by_country", outcome.key), oracle)

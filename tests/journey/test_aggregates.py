@@ -21,7 +21,7 @@ TABLE = f"""
 CREATE UNLOGGED TABLE sums AS SELECT
     (ARRAY['a', 'ä', '', NULL, 'B'])[1 + i % 5] AS place, i % 97 AS number, i AS id,
     CASE WHEN i % 11 > 0 THEN (i * 7919 % 1000003)::numeric(18,4) / 7 END::numeric(18,4) AS price,
-    (9007199254740993 - i % 3)::bigint AS large, (i % 32767)::smallint AS small,
+    (90071992547409 - i % 3)::bigint AS large, (i % 32767)::smallint AS small,
     (99999999999999999999999999.99 - i)::numeric(28,2) AS wide,
     timestamptz '2024-01-01 00:00:00Z' + i * interval '1 microsecond' AS at
 FROM generate_series(1::bigint, {ROWS}) AS r (i)

@@ -29,6 +29,11 @@ class Seconds:
     length: timedelta = timedelta(seconds=1)
     fingerprint: str = "seconds UTC"
 
+    @property
+    def first(self) -> Window:
+        """The first window."""
+        return self.window("000000")
+
     def window(self, key: str) -> Window:
         """The window of a key."""
         low = self.start + int(key) * self.length

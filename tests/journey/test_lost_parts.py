@@ -173,7 +173,7 @@ def test_an_old_snapshot_is_not_begun_again(tmp_path: Path) -> None:
         assert small.outgate("run", "sales", "--partition", old).returncode == 0
     ended = small.outgate("run", "sales", "--partition", old, "--again")
     assert ended.returncode == 2
-    assert f"only be taken for the newest partition, '{new}'" in ended.stdout + ended.stderr
+    assert f"is for the newest partition, '{new}'" in ended.stdout + ended.stderr
     [record] = small.journey().ledger.history("sales")
     assert (record.partition, record.generation, record.state) == (old, 1, "done")
     assert small.outgate("verify", "sales").returncode == 0
@@ -188,7 +188,7 @@ def test_an_old_snapshot_whose_parts_are_gone_is_not_read_again(tmp_path: Path) 
         sealed_and_lost(small, old)
     [outcome] = small.journey().run([old])
     assert not outcome.good
-    assert "only be taken for the newest partition" in outcome.detail
+    assert "is for the newest partition" in outcome.detail
     [outcome] = small.journey().run([new])
     assert outcome.good, outcome.detail
 
@@ -203,7 +203,7 @@ def test_an_old_snapshot_whose_parts_are_gone_stays_delivered(tmp_path: Path) ->
     lose_parts(small)
     ended = small.outgate("redeliver", "sales", "--partition", old)
     assert ended.returncode == 2
-    assert "only be taken for the newest partition" in ended.stderr
+    assert "is for the newest partition" in ended.stderr
     assert [row["state"] for row in small.history()] == ["done"]
 
 

@@ -38,7 +38,9 @@ KINDS: frozenset[Kind] = frozenset({"text", "number", "boolean", "date", "time",
 """What a key can be of; floats and numbers of more than 38 digits are not among them."""
 WIDE = frozenset({"HUGEINT", "UHUGEINT"})
 BATCH_ROWS = 16_384
-TABLE, KNOWN = "changed", "known"
+TABLE = "changed"
+KNOWN, NOW = '"rows as they were"', '"rows as they are"'
+"""Aliases that no column has; the first is registered without its quotes."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,15 @@ def _key(plan: Plan, changes: Changes, shaped: Shaped) -> dict[str, str]:
 
 
 def _base(plan: Plan, record: WindowRecord, key: Mapping[str, str], spool: Spool) -> Path:
-    facts: dict[str, Any] = record.base or {}
-    path = spool.root / str(facts["path"])
     way = f"or deliver all rows as added: `outgate run {plan.export.export} --full-refresh`"
+    _refuse_newcomers(plan, record, way)
+    if record.base is None:
+        raise DeclarationError(
+            f"{plan.declared.where('mode')}: {record.partition!r} was delivered in another mode, so nobody can tell "
+            f"what changed since; give the export a new name, {way}"
+        )
+    facts: dict[str, Any] = record.base
+    path = spool.root / str(facts["path"])
     if not path.is_file() or _sha256(path) != facts["sha256"]:
         raise OutgateError(
             f"{plan.export.export}: what was delivered with {record.partition!r} is missing from the spool or altered "
@@ -162,6 +170,17 @@ def _base(plan: Plan, record: WindowRecord, key: Mapping[str, str], spool: Spool
             f"({was}), and is ({now}) now; declare the key of then, {way}"
         )
     return path
+
+
+def _refuse_newcomers(plan: Plan, record: WindowRecord, way: str) -> None:
+    """A delivery that the window before did not have would get the differences from what it never got."""
+    known = {each.name for each in record.deliveries}
+    for number, delivery in enumerate(plan.export.deliver):
+        if delivery.label not in known:
+            raise DeclarationError(
+                f"{plan.declared.where('deliver', number)}: delivery {delivery.label!r} is new, and would get what "
+                f"changed since {record.partition!r} without the rows of then; make it an export of its own, {way}"
+            )
 
 
 @contextmanager
@@ -179,28 +198,30 @@ def _known(shaped: Shaped, key: Mapping[str, str], path: Path | None) -> Iterato
         return
     with pq.ParquetFile(path) as file:
         batches = file.iter_batches(BATCH_ROWS, use_threads=False)
-        shaped.connection.register(KNOWN, pa.RecordBatchReader.from_batches(file.schema_arrow, batches))
+        shaped.connection.register(KNOWN.strip('"'), pa.RecordBatchReader.from_batches(file.schema_arrow, batches))
         try:
             yield
         finally:
-            shaped.connection.unregister(KNOWN)
+            shaped.connection.unregister(KNOWN.strip('"'))
 
 
 def _compared(shaped: Shaped, changes: Changes, key: Mapping[str, str], path: Path | None) -> dict[str, int]:
     """The table of the rows that differ, made in one pass; how many each operation has."""
-    digest, same = quoted(HASH), " AND ".join(f"now.{quoted(name)} = {_was(name, key)}" for name in key)
+    digest, same = quoted(HASH), " AND ".join(f"{NOW}.{quoted(name)} = {_was(name, key)}" for name in key)
     cells = [
-        f"coalesce(now.{quoted(name)}, {_was(name, key)}) AS {quoted(name)}" if name in key else f"now.{quoted(name)}"
+        f"coalesce({NOW}.{quoted(name)}, {_was(name, key)}) AS {quoted(name)}"
+        if name in key
+        else f"{NOW}.{quoted(name)}"
         for name in shaped.columns
     ]
     shaped.connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
     with _known(shaped, key, path):
         shaped.connection.execute(
             f"CREATE TEMP TABLE {TABLE} AS SELECT CASE WHEN {KNOWN}.{digest} IS NULL THEN 'added' "
-            f"WHEN now.{digest} IS NULL THEN 'removed' ELSE 'changed' END AS {quoted(changes.column)}, "
-            f"{', '.join(cells)}, now.{digest} FROM ("
-            f"SELECT *, unhex(sha256({line(Ndjson(), shaped.columns)})) AS {digest} FROM ({shaped.sql})) AS now "
-            f"FULL JOIN {KNOWN} ON {same} WHERE now.{digest} IS DISTINCT FROM {KNOWN}.{digest}"
+            f"WHEN {NOW}.{digest} IS NULL THEN 'removed' ELSE 'changed' END AS {quoted(changes.column)}, "
+            f"{', '.join(cells)}, {NOW}.{digest} FROM ("
+            f"SELECT *, unhex(sha256({line(Ndjson(), shaped.columns)})) AS {digest} FROM ({shaped.sql})) AS {NOW} "
+            f"FULL JOIN {KNOWN} ON {same} WHERE {NOW}.{digest} IS DISTINCT FROM {KNOWN}.{digest}"
         )
     found = shaped.connection.sql(f"SELECT {quoted(changes.column)}, count(*) FROM {TABLE} GROUP BY ALL").fetchall()
     return dict.fromkeys(map(str, OPERATIONS), 0) | dict(found)

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from assets.changes import of
 from assets.extract import Ids, Reading, arrow_schema, first
 from assets.horizon import look
 from assets.outcome import hidden, masked_preview
 from assets.plan import Plan
 from assets.seal import path_values
 from assets.spelling import quoted
-from assets.transform import Shaped, engine, shape, write
+from assets.transform import Shaped, engine, refused, shape, write
 from assets.windows import Window
 from spec.changes import OPERATIONS
 from spec.delivery import Delivery
 from spec.formats import Csv, Json, Ndjson, Psv, Tsv
-from spec.template import render
+from spec.template import render, variables
 
 STEPS = (10_000, 1_000_000)
 """How many rows are read; more only where the filters leave fewer than ten of them."""
@@ -59,11 +60,24 @@ def glance(plan: Plan, window: Window, ids: Ids | None, folder: Path) -> Glance:
         rows = _read(plan, window, ids, place / "extract.parquet", most)
         reading = Reading(place / "extract.parquet", plan.relation.columns, horizon, rows)
         with engine(place) as connection:
-            shaped = shape(connection, plan, reading, window, ids)
-            enough = len(shaped.preview(ROWS)) == ROWS
-            if rows < most or enough or most == STEPS[-1]:
-                return _seen(plan, window, shaped, place, rows, whole=rows < most)
+            shaped = _added(plan, shape(connection, plan, reading, window, ids))
+            with refused(plan, "the rows cannot be shown"):
+                enough = len(shaped.preview(ROWS)) == ROWS
+                if rows < most or enough or most == STEPS[-1]:
+                    return _seen(plan, window, shaped, place, rows, whole=rows < most)
     raise AssertionError(STEPS)
+
+
+def _added(plan: Plan, shaped: Shaped) -> Shaped:
+    """In `mode: changes` the rows as their first delivery has them."""
+    if plan.export.changes is None:
+        return shaped
+    name = plan.export.changes.column
+    return replace(
+        shaped,
+        sql=f"SELECT 'added' AS {quoted(name)}, * FROM ({shaped.sql})",
+        columns={name: "VARCHAR"} | shaped.columns,
+    )
 
 
 def _read(plan: Plan, window: Window, ids: Ids | None, path: Path, most: int) -> int:
@@ -103,6 +117,8 @@ def _lines(
     if not isinstance(form, Csv | Psv | Tsv | Ndjson | Json):
         return ()
     plain = form.model_copy(update={"compression": "none", "part_size": None, "part_rows": None})
+    if plan.export.changes and "operation" in variables(delivery.path):
+        shaped = of(shaped, plan.export.changes.column, OPERATIONS[0])
     [part] = write(shaped, delivery.model_copy(update={"format": plain, "encrypt": None}), folder, plan, values)
     text = part.path.read_bytes().decode(getattr(form, "encoding", "utf-8"))
     ending = "\n" if isinstance(form, Ndjson | Json) else form.eol

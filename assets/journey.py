@@ -35,7 +35,7 @@ from resources.spool import Spool
 from resources.stores.base import Store
 from spec.delivery import Delivery
 from spec.errors import DeclarationError, LeaseLost, LedgerError, OutgateError, RowsRefused, SpoolLost
-from spec.personal import hide
+from spec.personal import cut
 from spec.reading import Declared
 
 LEASE = timedelta(seconds=30)
@@ -145,7 +145,7 @@ class Journey:
         """The error as a person is told it; one that nobody foresaw goes to the log with all its details."""
         _refuse_interrupt(error)
         if isinstance(error, RowsRefused):
-            return RowsRefused(hide(str(error), self.declared.export.personal))
+            return RowsRefused(cut(str(error), self.declared.export.personal))
         if isinstance(error, OutgateError):
             return error
         place = f"{self.declared.export.export} {window.key}"
@@ -185,6 +185,12 @@ class Journey:
         self, beat: Heartbeat, record: WindowRecord, window: Window, rest: list[Window], readings: Readings
     ) -> Outcome:
         reach("journey.leased")
+        if self.full_refresh and record.reached == "sealed" and not _is_fresh(record):
+            refuse_old_snapshot(self.declared.export, grid_of(self.declared.export), window, self.ledger.now())
+            beat.follow(self.ledger.supersede(
+                beat.lease, "given up for a full refresh", self.owner, self.lease, self._spec(window)
+            ))  # fmt: skip
+            record = self._record(window.key)
         preview = self._sealed(beat.lease, record, window, rest, readings)
         try:
             self._load_all(beat.lease, window.key)
@@ -290,6 +296,12 @@ class Journey:
 def _may_be_there(delivery: DeliveryRecord) -> bool:
     """Whether a file of the delivery was given its name, or was about to be."""
     return delivery.reached in {"published", "done"} or any(artifact.attempted for artifact in delivery.artifacts)
+
+
+def _is_fresh(record: WindowRecord) -> bool:
+    """Whether all rows were sealed as added."""
+    told = (record.horizon or {}).get("changes")
+    return isinstance(told, dict) and told.get("since") is None
 
 
 def _refuse_interrupt(error: BaseException) -> None:

@@ -72,7 +72,8 @@ def _words(form: Delimited) -> Spelling:
         found = {kind: f"replace({ISO.get(kind, _PLAIN)}, '.', ',')" for kind in ("FLOAT", "DOUBLE", "DECIMAL")}
     true, false = form.booleans.true, form.booleans.false
     if (true, false) != ("true", "false"):
-        found["BOOLEAN"] = f"CASE WHEN {{c}} THEN {literal(true)} WHEN NOT {{c}} THEN {literal(false)} END"
+        one, other = (literal(each).replace("{", "{{").replace("}", "}}") for each in (true, false))
+        found["BOOLEAN"] = f"CASE WHEN {{c}} THEN {one} WHEN NOT {{c}} THEN {other} END"
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from spec.errors import DeclarationError, OutgateError
 from spec.export import PolarsTransform, SqlTransform
 from spec.filters import numbered
 from spec.formats import ARCHIVES, Csv, Excel, Parquet, Psv, Tsv
-from spec.personal import hide, pads, variables
+from spec.personal import PERSONAL, hide, pads, variables
 from spec.shape import EXTRACT, compile_shape, made_of, missing, unique_of
 from spec.template import member
 
@@ -182,9 +183,10 @@ def _run_polars(connection: duckdb.DuckDBPyConnection, plan: Plan, transform: Po
     try:
         frame = function(pl.scan_parquet(before))
         frame.lazy().sink_parquet(after)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever a user's function raises)
         place = plan.declared.where("transform", "polars")
-        raise DeclarationError(f"{place}: {transform.polars} failed: {type(error).__name__}: {error}") from error
+        said = hide(str(error), _personal(plan))
+        raise DeclarationError(f"{place}: {transform.polars} failed: {type(error).__name__}: {said}") from None
     connection.execute("CREATE OR REPLACE VIEW transformed AS SELECT * FROM read_parquet(" + _path(after) + ")")
 
 
@@ -234,7 +236,7 @@ def _located(plan: Plan) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         part = "transform" if plan.export.transform else "fields"
-        text = " ".join(str(error).split())
+        text = _said(plan, error)
         raise DeclarationError(f"{plan.declared.where(part)}: the shape cannot be computed: {text:.300}") from None
 
 
@@ -247,13 +249,23 @@ def write(
     """
     folder.mkdir(mode=0o700, parents=True)
     said = f"the rows of delivery {delivery.label!r} cannot be written"
-    with shaped.stream.whole() if shaped.stream else nullcontext(), refused(plan, said):
+    with _emptied(folder), shaped.stream.whole() if shaped.stream else nullcontext(), refused(plan, said):
         sql, columns = _rows(shaped, delivery, plan)
         reader = shaped.batches(sql)
         batches = shaped.stream.told(iter(reader)) if shaped.stream else iter(reader)
         parts = write_parts(batches, _frame(plan, delivery, columns, reader.schema, path_values), folder)
     _refuse_loss(shaped.stream, parts, plan)
     return parts
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """What was written before an error is worth nothing, and may be plain text of what is to be encrypted."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str, str]]:
@@ -264,7 +276,7 @@ def _rows(shaped: Shaped, delivery: Delivery, plan: Plan) -> tuple[str, dict[str
     if isinstance(form, Excel):
         return f"SELECT {cells(columns)} FROM ({sql})", columns
     if isinstance(form, Csv | Psv | Tsv) and form.row_number:
-        if form.row_number in columns:
+        if form.row_number.casefold() in map(str.casefold, columns):
             place = plan.declared.where("deliver", plan.export.deliver.index(delivery), "format", "row_number")
             raise DeclarationError(
                 f"{place}: the rows have a column {form.row_number!r} of their own; say another name"
@@ -308,14 +320,31 @@ def refused(plan: Plan, what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException) as error:
-        text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
-        text = hide(text, plan.export.personal)
-        raise OutgateError(f"{plan.export.export}: {what}: {text:.300}") from None
+        raise OutgateError(f"{plan.export.export}: {what}: {_said(plan, error):.300}") from None
     except OSError as error:
+        if error.errno is None:  # what the engine says after the first batch, as Arrow's reader raises it
+            raise OutgateError(f"{plan.export.export}: {what}: {_said(plan, error):.300}") from None
         message = (
             f"{plan.export.export}: writing to the spool failed: {error.strerror}; make room there, then run it again"
         )
         raise OutgateError(message) from None
+
+
+def _said(plan: Plan, error: Exception) -> str:
+    """The engine's words; those that may have a value in them without it, where the export has personal data."""
+    import duckdb
+
+    text = " ".join(str(error).removeprefix("Invalid Input Error: ").split())
+    plain = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.SyntaxException)
+    return text if isinstance(error, plain) else hide(text, _personal(plan))
+
+
+def _personal(plan: Plan) -> set[str]:
+    """The columns of the source whose values are in no text."""
+    telling = (
+        {column.name for column in plan.relation.columns if PERSONAL.search(column.name)} if plan.relation else set()
+    )
+    return telling | set(plan.export.personal)
 
 
 __all__ = ["Shaped", "arrow_schema", "engine", "refused", "rehearse", "shape", "write"]

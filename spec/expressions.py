@@ -13,7 +13,7 @@ import sqlglot
 from pydantic import AfterValidator, Field
 from sqlglot import exp
 
-LONGEST, DEEPEST = 2000, 20
+LONGEST, DEEPEST, STEPS = 2000, 20, 150
 _OPEN, _CLOSE = "([{", ")]}"
 NAMED = frozenset({"DATE_PART", "STRIP_ACCENTS"})
 """Functions that sqlglot has no node for."""
@@ -41,7 +41,19 @@ _WORDS: tuple[tuple[type[exp.Expr], str], ...] = (
 )
 TYPES = frozenset(
     exp.DataType.Type[name]
-    for name in ("TEXT", "VARCHAR", "BOOLEAN", "SMALLINT", "INT", "BIGINT", "DECIMAL", "DATE", "TIME", "TIMESTAMP")
+    for name in (
+        "TEXT",
+        "VARCHAR",
+        "BOOLEAN",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "DECIMAL",
+        "DATE",
+        "TIME",
+        "TIMESTAMP",
+        "TIMESTAMPNTZ",
+    )
 )
 """What may be cast to."""
 
@@ -59,10 +71,21 @@ def parse(text: str) -> exp.Expr:
     if len(trees) != 1 or trees[0] is None:
         message = f"{text!r:.80} is not one expression"
         raise ValueError(message)
+    _refuse_depth(trees[0])
     for node in trees[0].walk():
         _refuse(node)
         _refuse_nested(node)
     return trees[0]
+
+
+def _refuse_depth(tree: exp.Expr) -> None:
+    """A long chain of casts or operators is as deep as it is long, and whoever walks it goes as deep."""
+    depth: dict[int, int] = {}
+    for node in tree.bfs():
+        depth[id(node)] = depth.get(id(node.parent), 0) + 1
+    if max(depth.values()) > STEPS:
+        message = f"more than {STEPS} steps one after the other; say it more simply, or in `transform: {{sql: ...}}`"
+        raise ValueError(message)
 
 
 def _refuse_nested(node: exp.Expr) -> None:

@@ -64,8 +64,8 @@ class Field(Model):
 
     @property
     def personal(self) -> bool:
-        """Whether it is tagged, or looks personal by the name of its column."""
-        return bool(self.pii) or any(map(PERSONAL.search, self.sources))
+        """Whether it is tagged, or looks personal by the name of its column, or by that which it leaves with."""
+        return bool(self.pii) or any(map(PERSONAL.search, [*self.sources, self.name]))
 
     @property
     def sources(self) -> list[str]:

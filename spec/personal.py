@@ -7,7 +7,7 @@ as HMAC-SHA-256 where a key is referred to. None of them is ever shown. Reading 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from pydantic import field_validator
@@ -22,7 +22,9 @@ PERSONAL = re.compile(r"(?i)e-?mail|phone|mobile|birth|first_?name|last_?name|fu
 """Columns whose names look personal are not shown either."""
 BLOCK = 64
 """Bytes of a block of SHA-256."""
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+UNSAID = "a value cannot be converted, and is not shown because the export has personal data"
+_OWN = re.compile(r"column (?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\")(?: \([^\n()]*(?:\([^\n()]*\)[^\n()]*)*\))? holds ")
+"""How errors of ours begin to speak of a value."""
 _NORMAL = r"""
 CASE WHEN contains(v, '@') THEN lower(t)
      WHEN regexp_full_match(t, '[+]?[ (]*[0-9][0-9 ()./-]*') THEN concat(
@@ -96,11 +98,15 @@ def pads(key: bytes, digest: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
     return bytes(byte ^ 0x36 for byte in whole), bytes(byte ^ 0x5C for byte in whole)
 
 
-def hide(text: str, columns: list[str]) -> str:
-    """An error's text without the value of a tagged column that it is about; without any value, where it names none."""
-    if columns and " holds " not in text:
-        return _QUOTED.sub(MASK, text)
-    for column in columns:
-        about = rf"(column {re.escape(repr(column))}[^\n]*? holds ).*?(, which )"
-        text = re.sub(about, lambda found: found[1] + MASK + found[2], text, flags=re.DOTALL)
+def hide(text: str, columns: Collection[str]) -> str:
+    """An engine's error without any value, where there are personal columns; one of ours keeps what is not theirs."""
+    return cut(text, columns) if _OWN.match(text) or not columns else UNSAID
+
+
+def cut(text: str, columns: Collection[str]) -> str:
+    """Our own error, without what it says of the value of a personal column, and all that comes after it."""
+    for found in _OWN.finditer(text):
+        name = (found[1] or found[2]).replace("\\'", "'")
+        if name in columns or PERSONAL.search(name):
+            return f"{text[: found.end()]}{MASK}, which cannot be delivered: correct it at the source"
     return text

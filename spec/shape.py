@@ -20,7 +20,7 @@ from spec.export import Export
 from spec.expressions import compile_expression
 from spec.fields import Field
 from spec.filters import columns_of, compile_filters
-from spec.kinds import WORDS, kind_of
+from spec.kinds import FLOATS, WORDS, kind_of
 from spec.patterns import strftime
 from spec.personal import compile_pii
 from spec.reading import Declared
@@ -90,19 +90,25 @@ def _compiled(declared: Declared, columns: Mapping[str, str], zone: Clock) -> It
     for number, field in enumerate(export.listed or [Field.model_validate({"from": name}) for name in columns]):
         try:
             if field.leaves:
-                yield field, _field(field, columns, zone)
+                yield field, _field(field, columns, zone, compared=export.changes is not None)
         except ValueError as error:
             problems.append(f"{declared.where('fields', number)}: {error}")
     if problems:
         raise DeclarationError(*problems)
 
 
-def _field(field: Field, columns: Mapping[str, str], clock: Clock) -> exp.Expr:
+def _field(field: Field, columns: Mapping[str, str], clock: Clock, *, compared: bool) -> exp.Expr:
     """Replaced, filled, cast; then aggregated; then spelled. Rows whose group is spelled alike are one group."""
     if field.expression is not None:
         return compile_pii(compile_expression(field.expression), None, field.pii, field.name)
     value, type_ = _value(field, columns, clock)
     if field.aggregate:
+        if compared and field.aggregate in {"sum", "average"} and type_ in FLOATS:
+            message = (
+                f"`aggregate: {field.aggregate}` of {field.from_!r}, which is floating point ({type_}), is not "
+                "the same twice, and would look like a change; give the field a `cast: decimal(18,4)`"
+            )
+            raise ValueError(message)
         value = compile_aggregate(field.aggregate, value, type_, str(field.from_))
     if field.format:
         value, type_ = _formatted(value, type_, field, clock), "VARCHAR"

@@ -119,7 +119,9 @@ def literal(value: Scalar, type_: str, clock: Clock) -> exp.Expr:
         return _cast(_fitting(found, type_), type_)
     if isinstance(found, bool):
         return exp.true() if found else exp.false()
-    return exp.Literal.string(found) if isinstance(found, str) else _cast(_iso(found), type_)
+    if isinstance(found, str):
+        return exp.Literal.string(found.lower() if type_ == "UUID" else found)
+    return _cast(_iso(found), type_)
 
 
 def resolved(value: Scalar, kind: Kind, clock: Clock) -> Read:

@@ -148,9 +148,19 @@ def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], 
 
     project, ledger = _open()
     _refuse_old_snapshot(project.get(export), partition, ledger)
+    _refuse_given_up(project.get(export), partition, ledger)
     ledger.reopen(export, partition, deliveries, _who())
     ledger.close()
     _execute(project, export, [partition], again=False, accept=False, as_json=as_json)
+
+
+def _refuse_given_up(declared: Declared, partition: str, ledger: Ledger) -> None:
+    """In `mode: changes` a window that a full refresh passed over is not sent again: what came after has its rows."""
+    from assets import changes
+    from assets.plan import grid_of
+
+    if declared.export.mode == "changes":
+        changes.order(declared.export.export, grid_of(declared.export).window(partition), ledger, fresh=True)
 
 
 def _refuse_old_snapshot(declared: Declared, partition: str, ledger: Ledger) -> None:

@@ -19,7 +19,7 @@ from pipelines.home import Home
 from pipelines.project import Project
 from resources.databases.base import Query
 from spec.errors import RowsRefused
-from spec.personal import hide
+from spec.personal import cut
 from spec.reading import Declared
 from spec.source import IdCursor
 
@@ -56,7 +56,7 @@ def _glance(plan: Plan, window: Window) -> Glance:
         try:
             return glance(plan, window, ids, Path(name))
         except RowsRefused as error:
-            raise RowsRefused(hide(str(error), plan.export.personal)) from None
+            raise RowsRefused(cut(str(error), plan.export.personal)) from None
 
 
 @click.command("plan")

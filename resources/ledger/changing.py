@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, or_, select, true
+from sqlalchemy import Connection, and_, exists, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from resources.ledger import rows
 from resources.ledger.engine import Transactions
-from resources.ledger.reading import gather, latest
+from resources.ledger.reading import gather
 from resources.ledger.records import Lease, Order
 from resources.ledger.schema import window
 from spec.errors import LedgerError
@@ -29,15 +29,22 @@ class Changing(Transactions):
 
 def _order(conn: Connection, export: str, partition: str, lo: datetime) -> Order:
     mine, before = window.c.export == export, _before(lo, partition)
-    kept = and_(mine, before, latest(), window.c.reached == "done", window.c.base.is_not(None))
+    kept = and_(mine, before, _last_sealed(), window.c.reached == "done")
     base_id = select(window.c.id).where(kept).order_by(window.c.lo.desc(), window.c.partition.desc()).limit(1)
     base = next(iter(gather(conn, window.c.id == base_id.scalar_subquery())), None)
     since = ~_before(base.lo, base.partition) if base else true()
-    sealed = select(window.c.partition).where(mine, window.c.sealed.is_not(None))
-    open_ = and_(mine, before, since, latest(), window.c.reached != "done", window.c.partition.in_(sealed))
+    open_ = and_(mine, before, since, _last_sealed(), window.c.reached != "done")
     later = and_(mine, ~before, window.c.partition != partition, window.c.sealed.is_not(None))
     after = sorted(gather(conn, later), key=lambda each: (each.lo, each.partition, each.generation))
     return Order(base, tuple(gather(conn, open_)), tuple(after))
+
+
+def _last_sealed() -> ColumnElement[bool]:
+    """Of every window the newest generation that was sealed: one that never was has changed nothing."""
+    other = window.alias("other")
+    same = and_(other.c.export == window.c.export, other.c.partition == window.c.partition)
+    later = and_(same, other.c.generation > window.c.generation, other.c.sealed.is_not(None))
+    return and_(window.c.sealed.is_not(None), ~exists().where(later))
 
 
 def _before(lo: datetime, partition: str) -> ColumnElement[bool]:

@@ -26,8 +26,7 @@ ORDERS = {
 }
 
 
-def latest() -> ColumnElement[bool]:
-    """Of every window the current generation."""
+def _latest() -> ColumnElement[bool]:
     later = window.alias("later")
     same = and_(later.c.export == window.c.export, later.c.partition == window.c.partition)
     return ~exists().where(and_(same, later.c.generation > window.c.generation))
@@ -73,18 +72,18 @@ class Reading(Transactions):
 
     def window(self, export: str, partition: str) -> Window | None:
         """The current generation, None when the window was never planned."""
-        named = and_(window.c.export == export, window.c.partition == partition, latest())
+        named = and_(window.c.export == export, window.c.partition == partition, _latest())
         with self.read() as conn:
             return next(iter(gather(conn, named)), None)
 
     def windows(self, export: str, *, newest_first: bool = True) -> list[Window]:
         """The current generation of every window of an export, by partition key."""
         with self.read() as conn:
-            return gather(conn, and_(window.c.export == export, latest()), newest_first=newest_first)
+            return gather(conn, and_(window.c.export == export, _latest()), newest_first=newest_first)
 
     def states(self, export: str) -> dict[str, str]:
         """The state of every window's current generation, by partition key."""
-        query = select(window.c.partition, window.c.state).where(window.c.export == export, latest())
+        query = select(window.c.partition, window.c.state).where(window.c.export == export, _latest())
         with self.read() as conn:
             return {row.partition: row.state for row in conn.execute(query.order_by(window.c.partition))}
 

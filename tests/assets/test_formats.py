@@ -35,6 +35,7 @@ SPELLED = [
     ("type: csv, decimal: ','", f'1,"a,b","",,"1,50",true,{AT}\n'),
     ("type: psv, decimal: ','", f'1|a,b|""||1,50|true|{AT}\n'),
     ("type: csv, booleans: {true: 'Y', false: 'N'}", f'1,"a,b","",,1.50,Y,{AT}\n'),
+    ("type: csv, booleans: {true: '{yes}', false: '{c}'}", f'1,"a,b","",,1.50,{{yes}},{AT}\n'),
     ("type: csv, datetime: '%d.%m.%Y %H:%M:%S'", '1,"a,b","",,1.50,true,29.02.2024 13:04:05\n'),
     ("type: csv, datetime: '%Y%j, %I:%M:%S.%f %p'", '1,"a,b","",,1.50,true,"2024060, 01:04:05.000006 PM"\n'),
     ("type: csv, row_number: line", f'1,1,"a,b","",,1.50,true,{AT}\n'),
@@ -193,3 +194,9 @@ def test_row_numbers_count_through_all_parts(tmp_path: Path) -> None:
     found = parts("SELECT i AS n FROM range(20000) r(i)", "{type: csv, row_number: line, part_rows: 999}", tmp_path)
     numbers = [int(line.split(",")[0]) for part in found for line in part.path.read_text().splitlines()[1:]]
     assert numbers == list(range(1, 20001))
+
+
+def test_a_row_number_takes_no_column_away(tmp_path: Path) -> None:
+    """Capitals do not count: the engine takes ID for id, and the number would take the value's place."""
+    with pytest.raises(DeclarationError, match="the rows have a column 'ID' of their own"):
+        content("SELECT 77 AS id", "{type: csv, row_number: ID}", tmp_path)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from assets import changes
 from assets.outcome import Outcome
 from pipelines.views import history_rows
 from resources.stores.local import Local
@@ -199,6 +200,56 @@ def test_a_window_that_was_given_up(duckdb: Source, away: pytest.MonkeyPatch) ->
         [outcome] = duckdb.trial.run(ONE)
     assert f"the changes of {TWO!r} were delivered since" in outcome.detail
     assert deliver(duckdb, THREE) == []
+
+
+def test_a_full_refresh_gives_up_what_is_sealed(duckdb: Source, away: pytest.MonkeyPatch) -> None:
+    """Of the same window too: all rows as added, in a new generation."""
+    away.undo()
+    deliver(duckdb, ONE)
+    changed(duckdb, "DELETE FROM events WHERE id = 1")
+    away.setattr(Local, "stage", refuse)
+    run(duckdb, TWO)
+    away.undo()
+    assert [row[:2] for row in deliver(duckdb, TWO, full_refresh=True, again="a")] == [("added", 2), ("added", 3)]
+    assert duckdb.trial.record(TWO).generation == 2
+
+
+def test_an_attempt_that_sealed_nothing_changes_nothing(duckdb: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that is run again and fails before its seal stays what it was: the next one is compared with it."""
+    deliver(duckdb, ONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(changes, "compare", refuse)
+        [failed] = run(duckdb, ONE, again="a")
+    assert (failed.state, duckdb.trial.record(ONE).generation) == ("failed", 2)
+    changed(duckdb, "DELETE FROM events WHERE id = 1")
+    assert [row[:2] for row in deliver(duckdb, TWO)] == [("removed", 1)]
+
+
+def test_what_has_no_rows_of_before(duckdb: Source) -> None:
+    """A window of another mode, and a delivery that is new: refused, until all rows are delivered as added."""
+    deliver(duckdb, ONE)
+    duckdb.trial.declare({"table": "events"}, mode="snapshot")
+    run(duckdb, TWO)
+    declare(duckdb)
+    [outcome] = run(duckdb, THREE)
+    assert f"{TWO!r} was delivered in another mode" in outcome.detail
+    deliver(duckdb, THREE, full_refresh=True)
+    declare(duckdb, formats=["parquet", "csv"])
+    [outcome] = run(duckdb, FOUR)
+    assert "delivery 'csv' is new" in outcome.detail
+    assert len(deliver(duckdb, FOUR, full_refresh=True)) == len(ROWS)
+
+
+def test_sums_of_floats_are_not_compared(duckdb: Source) -> None:
+    """They are not the same twice; of decimals they are."""
+    changed(duckdb, "CREATE TABLE floats AS SELECT 1 AS k, 0.1::DOUBLE AS f, 0.1::DECIMAL(9,2) AS d")
+    for column, good in (("f", False), ("d", True)):
+        fields = [{"from": "k", "aggregate": "group"}, {"from": column, "to": "s", "aggregate": "sum"}]
+        more: dict[str, Any] = {"mode": "changes", "fields": fields, "changes": {"key": ["k"]}}
+        duckdb.trial.declare({"table": "floats"}, **more)
+        [outcome] = run(duckdb, ONE)
+        assert outcome.good == good
+        assert good or "would look like a change; give the field a `cast:" in outcome.detail
 
 
 def test_delivered_windows_can_be_sent_again(duckdb: Source) -> None:

@@ -261,6 +261,7 @@ def test_the_same_keys_are_kept(trial: Trial, source: Session) -> None:
         ("each delivery", {"formats": ["csv", "ndjson"]}),
         ("`transform:`", {"transform": {"sql": "SELECT * FROM extract"}}),
         ("rows are checked", {"unique": ["n"]}),
+        ("all rows are compared", {"mode": "changes", "changes": {"key": ["n"]}}),
         ("groups", {"mode": "snapshot", "fields": [{"from": "n", "aggregate": "group"}]}),
         ("", {}),
     ],
@@ -276,7 +277,7 @@ def test_what_goes_through_a_file(trial: Trial, source: Session, why: str, more:
     found = detour(Asked(plan, window, span, horizon, carried=why == "late rows are carried"))
     assert (found == "") == (why == "")
     assert why in found
-    assert len(DETOURS) == 6
+    assert len(DETOURS) == 7
 
 
 SCHEMA = pa.schema([("n", pa.int64())])

@@ -57,7 +57,7 @@ WRONG = [
     ("deliver:", "filters: {any: [{all: [{field: amount, is: equals, value: abc}]}]}\ndeliver:", 2, "column 'amount' is a number (DECIMAL(10,2)): 'abc' is not a number"),
     ("deliver:", "fields: [{expression: upper(buyer), to: b}]\ndeliver:", 2, "pipelines/sales.yaml:8: 'sales' has no column 'buyer'; did you mean"),
     ("deliver:", "fields: [{from: id, cast: date}]\ndeliver:", 2, "pipelines/sales.yaml:8: column 'id' is a number (BIGINT), which cannot be cast to date"),
-    ("deliver:", "fields: [{from: buyer_email, cast: integer}]\ndeliver:", 1, "column 'buyer_email' holds •••, which is no BIGINT"),
+    ("deliver:", "fields: [{from: buyer_email, cast: integer}]\ndeliver:", 1, "column 'buyer_email' holds •••, which cannot be"),
     ("deliver:", "fields: [{from: buyer}]\ndeliver:", 2, "'sales' has no column 'buyer'; did you mean"),
     ("table: sales", "sql: 'DELETE FROM sales'", 2, "expected one SELECT"),
     ("table: sales", "sql: 'SELECT * FROM sales; SELECT 1'", 2, "expected one SELECT"),
@@ -393,3 +393,18 @@ def test_nan_inside_a_structure_is_refused(small: Small) -> None:
     assert "NaN or an infinity inside a structure" in ended.stderr
     small.sql("UPDATE sales SET s = {'n': 1.5} WHERE id = 1")
     goes_on(small)
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet", "excel"])
+@pytest.mark.parametrize("rows", [100, 40_000])
+def test_a_value_that_is_bad_among_many(small: Small, form: str, rows: int) -> None:
+    """The same message however late it comes, and nothing of the part is left in the spool."""
+    small.sql("CREATE TABLE many AS SELECT i AS id, timestamptz '2026-01-01 01:00:00Z' AS sold_at, 'x' AS note FROM range("
+              f"{rows}) r(i) UNION ALL SELECT {rows}, timestamptz '2026-01-01 01:00:00Z', 'bad'")  # fmt: skip
+    small.sql("UPDATE many SET note = '1' WHERE note = 'x'")
+    text = EXPORT.replace("table: sales", "table: many").replace("type: csv", f"type: {form}")
+    small.declare(text.replace("deliver:", "fields: [{from: note, cast: integer}]\ndeliver:"))
+    ended = run(small)
+    assert ended.returncode == 1
+    assert "cannot be written: column 'note' holds bad, which is no BIGINT" in ended.stderr
+    assert [path for path in small.home.spool_folder.rglob("sealed/**/*") if path.is_file()] == []

@@ -52,6 +52,25 @@ def test_a_large_window_is_not_read_whole(small: Small) -> None:
     assert f"{MANY + ROWS_A_DAY:,} rows read" in preview(small)
 
 
+def test_a_value_that_cannot_be_converted(small: Small) -> None:
+    """The error that a run would end with, without the value of a personal column."""
+    small.declare(EXPORT.replace("deliver:", "fields: [{from: buyer_email, cast: integer}]\ndeliver:"))
+    ended = small.outgate("preview", "sales", "--partition", day(0))
+    assert ended.returncode == 1
+    assert "the rows cannot be shown: column 'buyer_email' holds •••, which cannot be delivered" in ended.stderr
+    assert "Ann" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(("path", "column"), [("{operation}", ""), ("all", "operation,")])
+def test_changes_are_shown_as_the_first_delivery(small: Small, path: str, column: str) -> None:
+    """With the column of the operation, where the file has it."""
+    text = EXPORT.replace("partitions:", "mode: changes\nchanges: {key: [id]}\npartitions:").replace(
+        "{export}_", f"{path}_"
+    )
+    small.declare(text)
+    assert f".csv begins with\n{column}id,sold_at,buyer_email,amount\\n\n" in preview(small)
+
+
 @pytest.mark.parametrize("form", ["parquet", "excel"])
 def test_formats_without_lines(small: Small, form: str) -> None:
     """The table is shown all the same."""

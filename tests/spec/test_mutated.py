@@ -148,6 +148,19 @@ def test_signs_before_each_other_are_bounded(sign: str) -> None:
         compile_expression(sign * 60 + "a")
 
 
+def test_long_chains_are_bounded() -> None:
+    """Of casts, and of operators: what walks the tree goes as deep as it is long."""
+    for one in ("::text", "||a"):
+        assert compile_expression("a" + one * 100)
+        with pytest.raises(ValueError, match="more than 150 steps one after the other"):
+            compile_expression("a" + one * 300)
+
+
+def test_times_can_be_cast_to() -> None:
+    """`timestamp` is one of the types that are said to be allowed."""
+    assert compile_expression("cast(a as timestamp) < timestamp '2024-01-01 00:00:00'")
+
+
 def test_joins_that_say_nothing_are_bounded() -> None:
     """Each of them would double the time; those that say how are as many as one likes."""
     with pytest.raises(OutgateError, match="more than 8 joins"):

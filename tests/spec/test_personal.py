@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spec.errors import DeclarationError
-from spec.personal import MASK, hide, pads, variables
+from spec.personal import MASK, UNSAID, cut, hide, pads, variables
 from spec.shape import compile_shape
 from tests.spec.columns import NOW, declare, shaped
 
@@ -127,9 +127,13 @@ def test_a_date_cannot_be_hashed() -> None:
         left("hash", [], kind=pa.date32())
 
 
-def test_an_error_hides_the_value_of_a_tagged_column() -> None:
-    """It names the column still; values of other columns are shown; an error of the engine shows none."""
-    said = "column 'email' holds joe, at home, which is no BIGINT: correct it"
-    assert hide(said, ["email"]) == f"column 'email' holds {MASK}, which is no BIGINT: correct it"
-    assert hide(said, ["phone"]) == hide(said, []) == said
-    assert hide("Could not convert string 'joe' to INT32", ["email"]) == f"Could not convert string {MASK} to INT32"
+@pytest.mark.parametrize("value", ["joe", "joe, which is", 'O\'Brien "x"', "a holds b", "two\nlines, which joe"])
+def test_an_error_hides_the_value_of_a_tagged_column(value: str) -> None:
+    """It names the column still, and values of other columns are shown; an error of the engine shows none at all."""
+    for column in ("column 'email'", "column 'email' (varchar(20))"):
+        said = f"{column} holds {value}, which is no BIGINT: correct it"
+        assert hide(said, ["email"]) == f"{column} holds {MASK}, which cannot be delivered: correct it at the source"
+    other = f"column 'note' holds {value}, which is no BIGINT: correct it"
+    assert hide(other, ["phone"]) == hide(other, []) == other
+    assert hide(f"Could not convert string '{value}' to INT32", ["email"]) == UNSAID
+    assert cut("the cursor 'at' is NULL in 3 rows", ["email"]) == "the cursor 'at' is NULL in 3 rows"

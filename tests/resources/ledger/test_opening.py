@@ -188,7 +188,7 @@ def test_every_version_is_lifted_to_this_one(ledger: Ledger, place: Place) -> No
         assert lifted.ownership("events", "2024-01-01").carried == (CARRYING,)
 
 
-COLUMNS = {2: {"window": "seen"}, 3: {"ledger": "environment", "export": "nulls_in"}}
+COLUMNS = {2: {"window": "seen"}, 3: {"ledger": "environment", "export": "nulls_in"}, 5: {"window": "base"}}
 """What each version brought, by table."""
 CARRIED = 4
 """The version that brought a table."""

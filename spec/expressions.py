@@ -7,6 +7,7 @@ floating point of exact numbers.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import sqlglot
@@ -15,6 +16,7 @@ from sqlglot import exp
 
 LONGEST, DEEPEST, STEPS = 2000, 20, 150
 _OPEN, _CLOSE = "([{", ")]}"
+_WORD = re.compile(r"[A-Za-z_]+")
 NAMED = frozenset({"DATE_PART", "STRIP_ACCENTS"})
 """Functions that sqlglot has no node for."""
 NODES: frozenset[type[exp.Expr]] = frozenset(
@@ -115,6 +117,8 @@ def _refuse(node: exp.Expr) -> None:
         wrong, said = True, "has a dot; name the column alone, in double quotes if need be"
     if isinstance(node, exp.DataType) and node.this not in TYPES:
         wrong, said = True, "is no type of an expression; cast to DECIMAL(12, 2) or another exact one"
+    if isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
+        wrong, said = True, "is no part of a date, such as day or month"
     if isinstance(node, exp.Literal) and not node.is_string and "e" in node.name.lower():
         wrong, said = True, "would be floating point; write its digits"
     if wrong:

@@ -130,9 +130,16 @@ def resolved(value: Scalar, kind: Kind, clock: Clock) -> Read:
     if found is None:
         found = _relative(str(value), kind, clock)
     if isinstance(found, datetime) and kind == "instant":
-        local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(clock.zone))
-        return local.astimezone(UTC)
+        return _in_utc(found if found.tzinfo else found.replace(tzinfo=ZoneInfo(clock.zone)))
     return found
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        message = f"{moment.isoformat(sep=' ')!r} is outside the years 1 to 9999 in UTC; write it with a Z"
+        raise ValueError(message) from None
 
 
 def _relative(text: str, kind: Kind, clock: Clock) -> str | date | datetime:

@@ -16,6 +16,7 @@ from spec.errors import DeclarationError
 from spec.filters import MANY, OPERATORS
 from spec.kinds import kind_of
 from spec.shape import compile_shape
+from spec.values import Clock, literal
 from tests.spec.columns import COLUMNS, NOW, PARIS, declare, shaped
 
 Oracle = Callable[[Any, list[Any]], bool]
@@ -203,3 +204,14 @@ def test_kinds_of_types_that_only_a_transform_makes() -> None:
         connection.execute("CREATE VIEW extract AS SELECT 'a'::ENUM('a', 'b') AS c")
         sql = compile_shape(declared, {"c": "ENUM('a', 'b')"}, NOW).sql(dialect="duckdb")
         assert connection.sql(sql).fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("value", "zone"), [("0001-01-01", "Europe/Paris"), ("9999-12-31 23:59:59", "America/New_York")]
+)
+def test_an_instant_beyond_the_calendar_is_refused(value: str, zone: str) -> None:
+    """In its own zone it is a day, in UTC there is none; with a Z it is what it says."""
+    clock = Clock(datetime(2024, 1, 1, tzinfo=UTC), zone, "UTC")
+    with pytest.raises(ValueError, match="is outside the years 1 to 9999 in UTC; write it with a Z"):
+        literal(value, "TIMESTAMP WITH TIME ZONE", clock)
+    assert literal("9999-12-31 23:59:59Z", "TIMESTAMP WITH TIME ZONE", clock)

@@ -156,6 +156,13 @@ def test_long_chains_are_bounded() -> None:
             compile_expression("a" + one * 300)
 
 
+def test_units_are_words() -> None:
+    """What else could be read there would not be read back alike."""
+    assert compile_expression("created_at + INTERVAL 1 DAY")
+    with pytest.raises(ValueError, match="is no part of a date, such as day or month"):
+        compile_expression("created_at + INTERVAL 1 D1e9991e999")
+
+
 def test_times_can_be_cast_to() -> None:
     """`timestamp` is one of the types that are said to be allowed."""
     assert compile_expression("cast(a as timestamp) < timestamp '2024-01-01 00:00:00'")

@@ -7,20 +7,20 @@ names, values, NULL and '' apart.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assets.lines import line
 from assets.plan import Plan
 from assets.spelling import literal, quoted
-from assets.transform import Shaped, refused
+from assets.transform import BATCH_ROWS, Shaped, refused
 from assets.windows import Window
 from resources.failpoint import reach
+from resources.files import sha256_of
 from resources.ledger import Base, Ledger, Order
 from resources.ledger import Window as WindowRecord
 from resources.spool import Spool
@@ -29,15 +29,11 @@ from spec.errors import DeclarationError, OutgateError, RowsRefused
 from spec.formats import Ndjson
 from spec.kinds import FLOATS, Kind, kind_of
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 BASE = "base.parquet"
 HASH = "hash of the row"
 KINDS: frozenset[Kind] = frozenset({"text", "number", "boolean", "date", "time", "local", "instant"})
 """What a key can be of; floats and numbers of more than 38 digits are not among them."""
 WIDE = frozenset({"HUGEINT", "UHUGEINT"})
-BATCH_ROWS = 16_384
 TABLE = "changed"
 KNOWN, NOW = '"rows as they were"', '"rows as they are"'
 """Aliases that no column has; the first is registered without its quotes."""
@@ -69,7 +65,7 @@ class Compared:
         with path.open("rb") as file:
             os.fsync(file.fileno())
         reach("changes.kept")
-        facts: dict[str, object] = {"rows": self.rows, "path": spool.relative(path), "sha256": _sha256(path)}
+        facts: dict[str, object] = {"rows": self.rows, "path": spool.relative(path), "sha256": sha256_of(path)}
         return Base(facts | {"key": dict(self.key)}, self.since.id if self.since else None, self.fresh)
 
 
@@ -158,7 +154,7 @@ def _base(plan: Plan, record: WindowRecord, key: Mapping[str, str], spool: Spool
         )
     facts: dict[str, Any] = record.base
     path = spool.root / str(facts["path"])
-    if not path.is_file() or _sha256(path) != facts["sha256"]:
+    if not path.is_file() or sha256_of(path) != facts["sha256"]:
         raise OutgateError(
             f"{plan.export.export}: what was delivered with {record.partition!r} is missing from the spool or altered "
             f"({str(facts['path'])!r}), so nobody can tell what changed since; put the file back, {way}"
@@ -240,10 +236,10 @@ def _next(shaped: Shaped, key: Mapping[str, str], path: Path | None, made: Path)
     kept = ", ".join(f"{_was(name, key)} AS {quoted(name)}" for name in key)
     rows = 0
     with _known(shaped, key, path):
-        reader: pa.RecordBatchReader = shaped.connection.sql(
+        reader = shaped.batches(
             f"SELECT {kept}, {digest} FROM {KNOWN} WHERE NOT EXISTS (FROM {TABLE} WHERE {same}) "
             f"UNION ALL SELECT {names}, {digest} FROM {TABLE} WHERE {digest} IS NOT NULL"
-        ).to_arrow_reader(BATCH_ROWS)
+        )
         with pq.ParquetWriter(made, reader.schema, compression="zstd", compression_level=1) as writer:
             for batch in reader:
                 rows += batch.num_rows
@@ -276,8 +272,3 @@ def _refuse_twice(plan: Plan, shaped: Shaped, key: Mapping[str, str], kept: int)
 
 def _count(shaped: Shaped, rows: str) -> int:
     return int(shaped.connection.sql(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

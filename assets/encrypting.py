@@ -5,7 +5,6 @@ What the bytes are is the business of parts.py; whose keys they are encrypted fo
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import IO, Any, cast
 from assets.parts import Hashing, Part
 from resources import pgp_process
 from resources.failpoint import reach
+from resources.files import sha256_of
 from resources.pgp import Recipient
 from spec.errors import OutgateError
 
@@ -64,10 +64,8 @@ class Encrypting(Hashing):
         self._wait()
         os.fsync(self._file)
         self.abandon()
-        with self.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         reach("part.synced")
-        return Part(self.path, rows, self.path.stat().st_size, digest)
+        return Part(self.path, rows, self.path.stat().st_size, sha256_of(self.path))
 
     def abandon(self) -> None:
         """Close the file as it is; a process that has not ended is ended."""

@@ -22,6 +22,7 @@ from assets.plan import Plan, key_columns
 from assets.windows import Window
 from resources.databases.base import Column, Query
 from resources.failpoint import reach
+from resources.files import sha256_of
 from resources.ledger import Carried, Ledger
 from resources.ledger import Window as WindowRecord
 from resources.spool import Spool
@@ -61,7 +62,7 @@ def keep_keys(
         os.fsync(file.fileno())
     reach("late.kept")
     position = reading.horizon.position
-    return {"rows": rows, "path": spool.relative(path), "sha256": _sha256(path), "position": position}
+    return {"rows": rows, "path": spool.relative(path), "sha256": sha256_of(path), "position": position}
 
 
 def passing_keys(
@@ -179,7 +180,7 @@ def span_of(records: Sequence[WindowRecord]) -> tuple[Window, Ids | None]:
 def _seen(plan: Plan, record: WindowRecord, spool: Spool) -> Path | None:
     facts: dict[str, Any] = record.seen or {}
     path = spool.root / str(facts.get("path", ""))
-    return path if path.is_file() and _sha256(path) == facts["sha256"] and _has_keys(plan, path) else None
+    return path if path.is_file() and sha256_of(path) == facts["sha256"] and _has_keys(plan, path) else None
 
 
 def files(plan: Plan, found: Sequence[Carried], folder: Path) -> tuple[Path, ...] | None:
@@ -208,8 +209,3 @@ def _parquet(paths: Sequence[Path]) -> exp.Expr:
     files = exp.array(*(exp.Literal.string(str(path)) for path in paths))
     wide = exp.EQ(this=exp.to_identifier("union_by_name"), expression=exp.true())
     return exp.func("read_parquet", files, wide)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ another one sealed. Paths in the ledger are relative to the spool.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.failpoint import reach
-from resources.files import fsync_folder
+from resources.files import fsync_folder, sha256_of
 from resources.owner import is_dead, me
 from spec.errors import SpoolLost
 from spec.template import slug
@@ -62,7 +61,7 @@ class Spool:
     def sealed(self, artifact: Artifact) -> Path:
         """The file of a sealed artifact, after its bytes were compared with the ledger. Raises SpoolLost."""
         path = self.root / artifact.path
-        if not path.is_file() or path.stat().st_size != artifact.bytes or _sha256(path) != artifact.sha256:
+        if not path.is_file() or path.stat().st_size != artifact.bytes or sha256_of(path) != artifact.sha256:
             raise SpoolLost(f"the sealed part {artifact.path!r} is missing from the spool or altered")
         return path
 
@@ -87,8 +86,3 @@ class Spool:
         """What is left on the spool's disk."""
         status = os.statvfs(self.root)
         return status.f_bavail * status.f_frsize
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from time import sleep
+from typing import TypeVar
 
 from resources.failpoint import reach
 from resources.ledger import Artifact, Delivery, Lease, Ledger
@@ -19,7 +22,11 @@ ORDER = ("part", "manifest", "done_file")
 ROUNDS = 3
 """How often a delivery whose staged files vanished is staged again before it fails."""
 
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds before the second try of a step, and the most between two."""
+
 Record = Callable[[], Delivery]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,17 @@ class Loading:
     replaces: bool
     """Whether a newer window may take the place of an older one's files: so it is with snapshots of one name."""
     progress: Callable[[int, int], None]
+    wait: Callable[[float], None] = sleep
+    """Told how many seconds to let pass before a step is taken again."""
 
     def run(self) -> None:
         """Drive the delivery from wherever the ledger says it is to done."""
+        try:
+            self._rounds()
+        finally:
+            self.store.close()
+
+    def _rounds(self) -> None:
         for _ in range(ROUNDS):
             if self._round():
                 return
@@ -64,7 +79,7 @@ class Loading:
             self._refuse_older(delivery, artifact)
             source = self.spool.sealed(artifact)
             self.ledger.check(self.lease)
-            token = self.store.stage(source, artifact.name, self._fence)
+            token = self._patiently(partial(self.store.stage, source, artifact.name, self._fence))
             reach("load.staged")
             tokens[artifact.kind, artifact.number] = token
             self._sweep(artifact.name, token)
@@ -82,6 +97,18 @@ class Loading:
             raise
         self.store.sweep(name, frozenset({token}), self._fence)
 
+    def _patiently(self, step: Callable[[], T]) -> T:
+        """Take a step again, after twice as long each time, while it fails for a reason that may pass."""
+        for number in range(self.store.attempts - 1):
+            try:
+                return step()
+            except ConnectorError as error:
+                if not error.retriable:
+                    raise
+                self.wait(min(FIRST_WAIT * 2**number, LONGEST_WAIT))
+                self.ledger.check(self.lease)
+        return step()
+
     @property
     def _fence(self) -> str:
         return f"g{self.lease.generation}-f{self.lease.fence}"
@@ -97,7 +124,7 @@ class Loading:
     def _publish(self, delivery: Delivery) -> bool:
         for artifact in ordered(delivery.artifacts):
             self.ledger.check(self.lease)
-            if not self._publish_one(delivery, artifact):
+            if not self._patiently(partial(self._publish_one, delivery, artifact)):
                 return False
             reach("load.published_one")
         self.ledger.published(self.lease, delivery.name)
@@ -105,7 +132,7 @@ class Loading:
 
     def _publish_one(self, delivery: Delivery, artifact: Artifact) -> bool:
         self._refuse_older(delivery, artifact)
-        there = self.store.stat(artifact.name)
+        there = self._there(artifact.name)
         token = artifact.token or ""
         if there and _same(there, artifact):
             self.store.sweep(artifact.name, frozenset(), self._fence)
@@ -115,11 +142,17 @@ class Loading:
         if self.collects:
             self.ledger.publishing(self.lease, delivery.name, artifact.kind, artifact.number)
         try:
-            self.store.publish(token, artifact.name, self._replaced(delivery, artifact, there))
+            source = self.spool.root / artifact.path
+            self.store.publish(token, artifact.name, self._replaced(delivery, artifact, there), source)
         except FileNotFoundError:
             self.ledger.check(self.lease)  # somebody else published or removed it: are we still the one to do this?
             return False
         return True
+
+    def _there(self, name: str) -> Stat | None:
+        """What has the name already; it is read where the store does not know its hash: a size is no proof."""
+        there = self.store.stat(name)
+        return Stat(there.bytes, self.store.digest(name)) if there and there.sha256 is None else there
 
     def _replaced(self, delivery: Delivery, artifact: Artifact, there: Stat | None) -> str | None:
         """What may be replaced: only what the ledger knows to be our own."""
@@ -130,7 +163,7 @@ class Loading:
 
     def _verify(self, delivery: Delivery) -> bool:
         for artifact in delivery.artifacts:
-            there = self.store.stat(artifact.name)
+            there = self._patiently(partial(self.store.stat, artifact.name))
             if there is None and not self.collects:
                 return False
             if there and not _same(there, artifact):

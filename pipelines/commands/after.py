@@ -114,12 +114,13 @@ def _verified(
             continue
         try:
             there = store.stat(artifact.name)
+            known = there and (there.sha256 or store.digest(artifact.name))
         except ConnectorError as error:
             wrong.append(str(error))
             continue
         if there is None:
             gone.append(f"{artifact.name} is gone")
-        elif there.bytes != artifact.bytes or there.sha256 not in {artifact.sha256, None}:
+        elif there.bytes != artifact.bytes or known != artifact.sha256:
             wrong.append(f"{artifact.name} was changed ({there.bytes} bytes, {artifact.bytes} delivered)")
     different = wrong or (gone and not _collects(project, window, delivery.name))
     return {

@@ -1,18 +1,31 @@
 """The contract of a store: a part is staged where nobody looks, then published under its final name in one step.
 
-What to publish, in which order and when it counts as delivered is decided in assets/load.py; a store keeps no state.
+What to publish, in which order, what is tried again and when it counts as delivered is decided in assets/load.py; a
+store keeps nothing but its connections.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import Annotated, BinaryIO
+
+from pydantic import Field
 
 from resources.connector import Connector
+from resources.stores.probe import probe
+from spec.errors import ConnectorError
+
+SLICE = 1 << 20
+"""Bytes that are read at once."""
+
+
+FENCE = re.compile(r"g\d+-f\d+")
+"""Generation and fencing number of a worker."""
 
 
 def age(fence: str) -> tuple[int, ...]:
@@ -22,17 +35,41 @@ def age(fence: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Stat:
-    """What a store tells of a published object: bytes always, sha256 (hex) where it can be had."""
+    """What a store tells of a published object: bytes always, sha256 (hex) where it is known without reading it all."""
 
     bytes: int
     sha256: str | None = None
 
 
+def inside(name: str, place: str) -> str:
+    """The name, if it stays below the store's own folder. Raises ConnectorError."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or {"..", "."} & set(name.split("/")):
+        message = f"{name!r} would leave {place}"
+        raise ConnectorError(message)
+    return name
+
+
+def occupied(where: str) -> ConnectorError:
+    """The refusal to replace what is not known to be ours."""
+    return ConnectorError(
+        f"{where} is there already and was not written by this delivery of the export; remove it, or give the delivery "
+        "another path"
+    )
+
+
 class Store(Connector):
-    """A place for files. Names are relative, with `/` between folders; errors leave as ConnectorError."""
+    """A place for files. Names are relative, with `/` between folders.
+
+    Errors leave as ConnectorError, `retriable` where the reason may pass by itself (a line that broke, a server that is
+    busy); then the same call is made again, so each has to stand a repetition. Connections may be kept for the next
+    call, are opened again when they are gone, and are given back by `close`. One thread at a time uses a store.
+    """
 
     manifest_beside: bool = True
     """Whether a manifest is written beside the files unless the delivery says otherwise."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    """How often in all a step is tried that fails for a reason that may pass."""
 
     @abstractmethod
     def stage(self, source: Path, name: str, fence: str) -> str:
@@ -47,12 +84,12 @@ class Store(Connector):
         """Whether that invisible object is still there."""
 
     @abstractmethod
-    def publish(self, token: str, name: str, replaces: str | None) -> None:
+    def publish(self, token: str, name: str, replaces: str | None, source: Path) -> None:
         """Make the staged object visible as `name`, atomically and durably.
 
         `replaces` is the sha256 that is known to stand there, None when nothing may stand there. Raises
         ConnectorError (not retriable) when something else is found, and FileNotFoundError when the staged object is
-        gone.
+        gone. `source` is the file that was staged, for stores that keep back a last piece until now.
         """
 
     @abstractmethod
@@ -77,8 +114,27 @@ class Store(Connector):
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
-        """Read a published object."""
+        """Read a published object as a stream. Raises FileNotFoundError when nothing has that name."""
+
+    def digest(self, name: str) -> str:
+        """The sha256 of a published object: all of it is read."""
+        with self.open(name) as file:
+            hashed = hashlib.sha256()
+            while data := file.read(SLICE):
+                hashed.update(data)
+            return hashed.hexdigest()
 
     @abstractmethod
     def location(self, name: str) -> str:
         """The URL of a published object, or its absolute path."""
+
+    def link(self, name: str, seconds: int) -> str:  # noqa: ARG002
+        """A URL that anyone can read the object by for so long, where the store can sign one; its location else."""
+        return self.location(name)
+
+    def check(self) -> list[str]:
+        """Take a probe along the way of a file: staged, published, read, removed."""
+        return probe(self)
+
+    def close(self) -> None:
+        """Give connections back. The next call opens them again."""

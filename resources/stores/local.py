@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
+
+from pydantic import Field
 
 from resources.failpoint import reach
 from resources.files import fsync_folder, rename_new
-from resources.stores.base import Stat, Store, age
+from resources.stores.base import FENCE, Stat, Store, age, inside, occupied
 from spec.errors import ConnectorError
 
 ADVICE = {
@@ -30,6 +32,7 @@ class Local(Store):
 
     type: Literal["local"] = "local"
     path: str
+    attempts: Annotated[int, Field(ge=1, le=20)] = 1
 
     def stage(self, source: Path, name: str, fence: str) -> str:
         """Copy and fsync, the file and then its name."""
@@ -52,7 +55,7 @@ class Local(Store):
         """Whether the `.part` file is there."""
         return self._file(token).is_file()
 
-    def publish(self, token: str, name: str, replaces: str | None) -> None:
+    def publish(self, token: str, name: str, replaces: str | None, source: Path) -> None:  # noqa: ARG002
         """Rename in one step, without replacing when nothing may be there, and fsync the folder."""
         staged, final = self._file(token), self._file(name)
         reach("local.publish.begins")
@@ -60,6 +63,7 @@ class Local(Store):
             if replaces is None:
                 self._publish_new(staged, final)
             else:
+                self._refuse_stranger(name, replaces)
                 staged.replace(final)
             reach("local.publish.renamed")
             fsync_folder(final.parent)
@@ -70,11 +74,12 @@ class Local(Store):
         try:
             rename_new(staged, final)
         except FileExistsError:
-            message = (
-                f"{final} is there already and was not written by this delivery of the export; "
-                "remove it, or give the delivery another path"
-            )
-            raise ConnectorError(message) from None
+            raise occupied(str(final)) from None
+
+    def _refuse_stranger(self, name: str, known: str) -> None:
+        there = self.stat(name)
+        if there and there.sha256 != known:
+            raise occupied(self.location(name))
 
     def stat(self, name: str) -> Stat | None:
         """Size and sha256, read back from the disk."""
@@ -99,8 +104,10 @@ class Local(Store):
 
     @staticmethod
     def _left(final: Path, kind: str, fence: str) -> list[Path]:
-        found = final.parent.glob(f".{_escaped(final.name)}.g*.{kind}")
-        return [path for path in found if path.is_file() and age(path.stem.rpartition(".")[2]) <= age(fence)]
+        begin, end = f".{final.name}.", f".{kind}"
+        found = final.parent.glob(f"{_escaped(begin)}g*{end}")
+        fences = {path: path.name[len(begin) : -len(end)] for path in found if path.is_file()}
+        return [path for path, by in fences.items() if FENCE.fullmatch(by) and age(by) <= age(fence)]
 
     def remove(self, name: str, sha256: str, fence: str, confirm: Callable[[], None]) -> None:
         """Rename it to a hidden name, look again, and only then unlink."""
@@ -144,28 +151,12 @@ class Local(Store):
         """The absolute path."""
         return str(self._file(name))
 
-    def check(self) -> list[str]:
-        """Write, rename and remove a probe."""
-        probe = self._root / f".outgate-probe-{os.getpid()}"
-        try:
-            self._make_folder(self._root)
-            probe.write_bytes(b"probe")
-            probe.unlink()
-        except OSError as error:
-            why = f"{self._root} cannot be written ({error.strerror})"
-            return [f"{why}; make the folder, or give this user the right to write"]
-        return []
-
     @property
     def _root(self) -> Path:
         return Path(self.path).absolute()
 
     def _file(self, name: str) -> Path:
-        file = self._root / name
-        if ".." in Path(name).parts or not file.is_relative_to(self._root):
-            message = f"{name!r} would leave {self._root}"
-            raise ConnectorError(message)
-        return file
+        return self._root / inside(name, str(self._root))
 
     @staticmethod
     def _make_folder(folder: Path) -> None:

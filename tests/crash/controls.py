@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from assets import journey, seal
 from assets.load import Loading, ordered
 from resources.failpoint import reach
-from resources.ledger import Artifact, Delivery, Ledger
+from resources.ledger import Delivery, Ledger
+from resources.stores.base import Store
 
 
 def cursor_first() -> None:
@@ -24,7 +26,7 @@ def cursor_first() -> None:
         delivery = self.record()
         _record(self, delivery)
         for one in ordered(delivery.artifacts):
-            _send(self, one, one.name)
+            _send(self.store, self.spool.sealed(one), one.name)
 
     Loading.run = load  # type: ignore[method-assign]
 
@@ -37,7 +39,7 @@ def random_names() -> None:
         for one in ordered(delivery.artifacts):
             folder, _, name = one.name.rpartition("/")
             stem, dot, rest = name.partition(".")
-            _send(self, one, f"{folder}/{stem}-{attempt}{dot}{rest}")
+            _send(self.store, self.spool.sealed(one), f"{folder}/{stem}-{attempt}{dot}{rest}")
         _record(self, delivery)
 
     Loading.run = load  # type: ignore[method-assign]
@@ -54,9 +56,7 @@ def no_seal() -> None:
             for one in facts["artifacts"]:
                 store = store_of(next(each.to for each in plan.export.deliver if each.label == one.delivery))
                 if store.stat(one.name) is None or lease.generation > 1:
-                    token = store.stage(spool.root / one.path, one.name, "g1-f0")
-                    store.publish(token, one.name, "old" if store.stat(one.name) else None)
-                    reach("control.sent")
+                    _send(store, spool.root / one.path, one.name)
             sealing(lease_, **facts)
 
         ledger.seal = late
@@ -83,11 +83,12 @@ def _record(loading: Loading, delivery: Delivery) -> None:
         step()
 
 
-def _send(loading: Loading, one: Artifact, name: str) -> None:
+def _send(store: Store, source: Path, name: str) -> None:
     """Stage and publish, over whatever is there."""
-    token = loading.store.stage(loading.spool.sealed(one), name, "g1-f0")
+    token = store.stage(source, name, "g1-f0")
     reach("control.staged")
-    loading.store.publish(token, name, "old" if loading.store.stat(name) else None)
+    there = store.stat(name)
+    store.publish(token, name, there.sha256 if there else None, source)
     reach("control.sent")
 
 

@@ -48,7 +48,7 @@ def test_a_staged_file_is_not_seen_until_it_is_published(store: Local, part: Pat
     """Then it is there whole, and nothing else is."""
     token = store.stage(part, "a/x.csv", "g1-f1")
     assert (visible(store), store.staged(token), store.stat("a/x.csv")) == ([], True, None)
-    store.publish(token, "a/x.csv", None)
+    store.publish(token, "a/x.csv", None, part)
     assert (visible(store), store.staged(token)) == (["x.csv"], False)
     found = store.stat("a/x.csv")
     assert found is not None
@@ -61,24 +61,24 @@ def test_what_is_there_is_replaced_only_when_it_is_known(store: Local, part: Pat
     (Path(store.path) / "x.csv").write_text("somebody's")
     token = store.stage(part, "x.csv", "g1-f1")
     with pytest.raises(ConnectorError, match="was not written by this delivery of the export"):
-        store.publish(token, "x.csv", None)
+        store.publish(token, "x.csv", None, part)
     assert (Path(store.path) / "x.csv").read_text() == "somebody's"
-    store.publish(token, "x.csv", sha(b"somebody's"))
+    store.publish(token, "x.csv", sha(b"somebody's"), part)
     assert (Path(store.path) / "x.csv").read_bytes() == b"rows"
 
 
 def test_a_publication_whose_staged_file_is_gone_says_so(store: Local, part: Path) -> None:
     """Whoever comes second finds nothing to publish."""
     token = store.stage(part, "x.csv", "g1-f1")
-    store.publish(token, "x.csv", None)
+    store.publish(token, "x.csv", None, part)
     (Path(store.path) / "x.csv").unlink()
     with pytest.raises(FileNotFoundError):
-        store.publish(token, "x.csv", None)
+        store.publish(token, "x.csv", None, part)
 
 
 def test_a_late_worker_removes_nothing(store: Local, part: Path) -> None:
     """It slept after it had looked: the file is another's by now, and is there again when it finds that out."""
-    store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None)
+    store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None, part)
 
     for moment in ([], ["x.csv"]):  # it notices when the file is hidden, or before it touches it
         with pytest.raises(LeaseLost):
@@ -127,7 +127,7 @@ def hidden(store: Local, fence: str) -> None:
 
 def test_what_a_dead_worker_hid_is_put_back(store: Local, part: Path) -> None:
     """By a worker of its age or a later one, also where files have one name only; then it can be removed."""
-    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None, part)
     hidden(store, "g2-f2")
     store.sweep("x.csv", frozenset(), "g1-f9")
     assert visible(store) == []
@@ -139,10 +139,10 @@ def test_what_a_dead_worker_hid_is_put_back(store: Local, part: Path) -> None:
 
 def test_what_a_dead_worker_hid_is_not_put_over_a_newer_file(store: Local, part: Path) -> None:
     """Whoever has the name by now keeps it."""
-    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None, part)
     hidden(store, "g2-f2")
     part.write_bytes(b"newer")
-    store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None)
+    store.publish(store.stage(part, "x.csv", "g3-f1"), "x.csv", None, part)
     store.sweep("x.csv", frozenset(), "g3-f1")
     assert [path.read_bytes() for path in Path(store.path).iterdir()] == [b"newer"]
 
@@ -153,7 +153,7 @@ def test_putting_back_needs_no_second_name(store: Local, part: Path, monkeypatch
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None)
+    store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None, part)
     monkeypatch.setattr(os, "link", refused)
     with pytest.raises(LeaseLost):
         store.remove("x.csv", sha(b"rows"), "g2-f1", partial(overtaken, store, []))

@@ -27,6 +27,10 @@ SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
 
 
+GROUP = 16 << 20
+"""Bytes of Arrow's in a row group of Parquet."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One finished file."""
@@ -142,20 +146,31 @@ class TextSink:
 
 
 class ParquetSink:
-    """Row groups of Parquet."""
+    """Row groups of Parquet: each costs memory until the file is closed, so they hold GROUP bytes, but for the first,
+    which tells how well the rows compress.
+    """
 
     def __init__(self, file: Hashing, form: Parquet, schema: pa.Schema) -> None:
         import pyarrow.parquet as pq
 
         self._sink = pa.PythonFile(file, mode="w")
         self._writer = pq.ParquetWriter(self._sink, schema, compression=form.compression)
+        self._schema, self._held, self._wanted = schema, list[pa.RecordBatch](), 1
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Append a batch as a row group."""
-        self._writer.write_batch(batch)
+        """Append a batch to the row group that is being gathered."""
+        self._held.append(batch)
+        if sum(each.nbytes for each in self._held) >= self._wanted:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._held, self._schema))
+        self._held, self._wanted = [], GROUP
 
     def close(self) -> None:
-        """Write the footer."""
+        """Write the last row group and the footer."""
+        if self._held:
+            self._flush()
         self._writer.close()
 
 
@@ -178,7 +193,7 @@ def write_parts(batches: Iterator[pa.RecordBatch], frame: Frame, folder: Path) -
 class _Parts:
     def __init__(self, frame: Frame, folder: Path) -> None:
         self._frame, self._form, self._folder = frame, frame.form, folder
-        self._number, self._rows, self._ratio = 0, 0, 1.0
+        self._number, self._rows, self._ratio, self._unseen = 0, 0, 1.0, 0
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
         sink, file = self._next()
@@ -187,14 +202,20 @@ class _Parts:
                 if self._rows and self._full(file, piece):
                     yield self._finish(sink, file)
                     sink, file = self._next()
-                before = file.count
-                sink.write(piece)
-                self._rows += piece.num_rows
-                self._ratio = max(0.02, (file.count - before) / piece.nbytes) if piece.nbytes else self._ratio
+                self._write(sink, file, piece)
         yield self._finish(sink, file)
 
+    def _write(self, sink: Sink, file: Hashing, piece: pa.RecordBatch) -> None:
+        """Write, and learn from what reached the file since it last grew how well the rows compress."""
+        before = file.count
+        sink.write(piece)
+        self._rows += piece.num_rows
+        self._unseen += piece.nbytes
+        if file.count > before and self._unseen:
+            self._ratio, self._unseen = max(0.02, (file.count - before) / self._unseen), 0
+
     def _next(self) -> tuple[Sink, Hashing]:
-        self._number, self._rows = self._number + 1, 0
+        self._number, self._rows, self._unseen = self._number + 1, 0, 0
         archived = self._form.compression in ARCHIVES
         file = Hashing(self._folder / f"{self._number}.member") if archived else self._opened()
         reach("part.opened")
@@ -219,7 +240,7 @@ class _Parts:
         limit = self._form.part_bytes
         if limit is not None and self._form.compression in ARCHIVES:
             limit -= OVERHEAD
-        return limit is not None and file.count + piece.nbytes * self._ratio * 1.1 > limit
+        return limit is not None and file.count + (self._unseen + piece.nbytes) * self._ratio * 1.1 > limit
 
     def _pieces(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Slices of about SLICE bytes, none of which goes past the last row of a part."""

@@ -18,6 +18,7 @@ from sqlglot import exp
 from assets.bounds import refuse_other_ids
 from resources.databases.base import Column, Database
 from spec.errors import ConnectorError, DeclarationError
+from spec.expressions import plain
 from spec.filters import numbered
 from spec.reading import Declared
 from spec.shape import made_of, missing, needed_columns
@@ -164,8 +165,7 @@ def _parsed(text: str, dialect: str, place: str) -> list[exp.Expr]:
     except RecursionError:
         raise DeclarationError(f"{place}: the SQL has too much inside each other; say it more simply") from None
     except sqlglot.errors.SqlglotError as error:
-        detail = " ".join(str(error).split())
-        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {detail:.200}") from None
+        raise DeclarationError(f"{place}: the SQL cannot be read as {dialect}: {plain(error):.200}") from None
     return trees
 
 

@@ -21,6 +21,8 @@ from spec.errors import DeclarationError
 LIMIT = 1_000_000
 DEPTH = 40
 Path = tuple[str | int, ...]
+_HALF = re.compile("[\ud800-\udfff]")
+"""A surrogate alone, which an escape can write down and no file can hold."""
 
 
 def _decimal(text: str) -> float | str:
@@ -80,6 +82,9 @@ def _refuse_extras(text: str, name: str) -> None:
                 f"{name}:{_line(event.start_mark)}: aliases and anchors (& and *) are not read; "
                 "write the value out, or share it in defaults.yaml"
             )
+        if isinstance(event, yaml.ScalarEvent) and _HALF.search(event.value):
+            where = f"{name}:{_line(event.start_mark)}"
+            raise DeclarationError(f"{where}: half of a character; write it whole, and not as \\ud8.. or \\udc..")
         if tag := getattr(event, "tag", None):
             raise DeclarationError(f"{name}:{_line(event.start_mark)}: tags such as {tag!r} are not read")
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 LONGEST, DEEPEST, STEPS = 2000, 20, 150
 _OPEN, _CLOSE = "([{", ")]}"
+_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _WORD = re.compile(r"[A-Za-z_]+")
 NAMED = frozenset({"DATE_PART", "STRIP_ACCENTS"})
 """Functions that sqlglot has no node for."""
@@ -60,6 +61,11 @@ TYPES = frozenset(
 """What may be cast to."""
 
 
+def plain(error: Exception) -> str:
+    """What sqlglot says, on one line and without its codes for a terminal."""
+    return " ".join(_CODES.sub("", str(error)).split())
+
+
 def parse(text: str) -> exp.Expr:
     """The tree of an expression. Raises ValueError with the part that is not allowed."""
     if _depth(text) > DEEPEST:
@@ -68,7 +74,7 @@ def parse(text: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, dialect="duckdb")
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        message = f"{text!r:.80} cannot be read as SQL: {' '.join(str(error).split()):.120}"
+        message = f"{text!r:.80} cannot be read as SQL: {plain(error):.120}"
         raise ValueError(message) from None
     if len(trees) != 1 or trees[0] is None:
         message = f"{text!r:.80} is not one expression"
@@ -91,12 +97,12 @@ def _refuse_depth(tree: exp.Expr) -> None:
 
 
 def _refuse_nested(node: exp.Expr) -> None:
-    """NOT and - before each other, which make no brackets deeper, and the reading of them as deep."""
+    """What makes no brackets deeper, and the reading of it as deep."""
     signs, outer = 0, node
-    while isinstance(outer, exp.Unary) and outer.parent is not None:
+    while isinstance(outer, exp.Unary | exp.Coalesce) and outer.parent is not None:
         signs, outer = signs + 1, outer.parent
     if signs > DEEPEST:
-        message = f"more than {DEEPEST} of NOT and - before each other; say it more simply"
+        message = f"more than {DEEPEST} of NOT, - and ?? one after the other; say it more simply"
         raise ValueError(message)
 
 

@@ -23,6 +23,8 @@ from spec.errors import DeclarationError
         ("- a\n- b\n", "f.yaml:1: expected `key: value` lines"),
         ("a: !!python/object:os.system x\n", "f.yaml:1: tags such as"),
         ("a: !custom x\n", "f.yaml:1: tags such as"),
+        ('b: 1\na: "\\ud800"\n', "f.yaml:2: half of a character"),
+        ('"\\udc00": 1\n', "f.yaml:1: half of a character"),
         ("a: " + "[" * 60 + "]" * 60, "f.yaml:1: nested deeper"),
         ("".join(" " * n + "k:\n" for n in range(60)), "f.yaml:41: nested deeper"),
         ("a: " + "[" * 400_000, "f.yaml:1: nested deeper"),

@@ -144,8 +144,10 @@ def test_some_of_the_mutated_are_still_right_and_most_are_not(kind: str) -> None
 def test_signs_before_each_other_are_bounded(sign: str) -> None:
     """What is read can be read back, brackets around it and all; twenty are enough for anybody."""
     assert compile_expression(sign * 19 + "a")
-    with pytest.raises(ValueError, match="more than 20 of NOT and - before each other"):
+    with pytest.raises(ValueError, match="more than 20 of NOT, - and \\?\\? one after the other"):
         compile_expression(sign * 60 + "a")
+    with pytest.raises(ValueError, match="one after the other"):
+        compile_expression("a" + "?" * 250)
 
 
 def test_long_chains_are_bounded() -> None:

@@ -27,7 +27,7 @@ SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
 
 
-GROUP = 16 << 20
+GROUP = 8 << 20
 """Bytes of Arrow's in a row group of Parquet."""
 
 

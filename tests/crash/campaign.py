@@ -25,7 +25,9 @@ from pathlib import Path
 from tests.crash import zygote
 from tests.crash.controls import CONTROLS
 from tests.crash.harness import Result, Scenario, Stage
+from tests.crash.partners import partners
 from tests.crash.work import COURSES
+from tests.resources.stores.shelves import SHELVES
 
 WORKERS = max(2, os.cpu_count() or 1)
 SHORT = ("again", "ids", "time", "stream")
@@ -33,6 +35,15 @@ SHORT = ("again", "ids", "time", "stream")
 LONG = ("all", "back")
 """Those with everything, for pairs of points that no short one passes in that order."""
 MEMORY = Path("/dev/shm")  # noqa: S108  (the folders in it are made by tempfile)
+DELIVERING = (
+    "load.",
+    "commit.uploaded",
+    "commit.publish",
+    "commit.close",
+    "commit.restage",
+    "ledger.uploaded",
+    "ledger.publish",
+)
 WRITING = ("commit.", "control.", "ledger.", "load.", "local.")
 Passes = dict[str, Counter[str]]
 
@@ -82,9 +93,9 @@ class Counts:
         )
 
 
-def singles(passes: Passes, chance: random.Random, *, each: bool) -> Iterator[Scenario]:
+def singles(passes: Passes, chance: random.Random, store: str, *, each: bool) -> Iterator[Scenario]:
     """Every passing of every point in every short course; or each point once, somewhere."""
-    for point in points(passes):
+    for point in points(passes, store):
         courses = [name for name in SHORT if passes[name][point]]
         for course in courses if each else [chance.choice(courses)]:
             count = passes[course][point]
@@ -101,15 +112,16 @@ def moments(passes: Passes, chance: random.Random, count: int) -> list[Scenario]
     return chance.sample(found, count)
 
 
-def points(passes: Passes) -> list[str]:
-    """Every point that some short course passes."""
-    return sorted(set().union(*(passes[name] for name in SHORT)))
+def points(passes: Passes, store: str = "") -> list[str]:
+    """Every point that some short course passes; where partners are in a store, those from upload to done."""
+    found = sorted(set().union(*(passes[name] for name in SHORT)))
+    return [point for point in found if point.startswith((f"{store}.", *DELIVERING))] if store else found
 
 
-def pairs(passes: Passes, chance: random.Random) -> list[Scenario]:
+def pairs(passes: Passes, chance: random.Random, store: str = "") -> list[Scenario]:
     """Every ordered pair of points in the cheapest course that has both, in a random order."""
     found = []
-    for first, second in product(points(passes), repeat=2):
+    for first, second in product(points(passes, store), repeat=2):
         course = next(name for name in (*SHORT, *LONG) if passes[name][first] and passes[name][second])
         found.append(Scenario(course, ((first, chance.randint(1, passes[course][first])), (second, 1))))
     chance.shuffle(found)
@@ -131,23 +143,28 @@ class Asked:
     pairs: int = 0
     control: str = ""
     moments: int = 60
+    store: str = ""
 
     def choose(self, passes: Passes) -> list[Scenario]:
         """The scenarios, the same ones for the same seed."""
         chance = random.Random(self.seed)
         if self.control:
             return moments(passes, chance, self.moments)
-        chosen = list(singles(passes, chance, each=self.each))
-        return chosen + pairs(passes, chance)[: None if self.pairs < 0 else self.pairs]
+        chosen = list(singles(passes, chance, self.store, each=self.each))
+        return chosen + pairs(passes, chance, self.store)[: None if self.pairs < 0 else self.pairs]
 
 
 @contextmanager
-def stages(seed: int, count: int) -> Iterator[list[Stage]]:
-    """Make this process a zygote, with so many stages in memory where there is such a folder. Once a process."""
+def stages(seed: int, count: int, store: str = "") -> Iterator[list[Stage]]:
+    """Make this process a zygote, with so many stages in memory where there is such a folder. Once a process.
+
+    With a `store` the partners are there, and not in folders of the stage.
+    """
     base = Path(tempfile.mkdtemp(prefix="outgate-crash-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
         zygote.prepare()
-        yield [Stage(base / str(number), seed) for number in range(count)]
+        with partners(store, base, count) as places:
+            yield [Stage(base / str(number), seed, place) for number, place in enumerate(places)]
     finally:
         shutil.rmtree(base, ignore_errors=True)
         gc.unfreeze()
@@ -155,9 +172,9 @@ def stages(seed: int, count: int) -> Iterator[list[Stage]]:
 
 def run(asked: Asked, say: Callable[[str], None]) -> Counts:
     """Play a campaign. Must be called in a process that has opened nothing yet."""
-    with stages(asked.seed, WORKERS) as made:
+    with stages(asked.seed, WORKERS, asked.store) as made:
         passes = {name: made[0].record(name, CONTROLS.get(asked.control)) for name in COURSES}
-        counts = Counts(asked.seed, asked.control, len(points(passes)))
+        counts = Counts(asked.seed, asked.control, len(points(passes, asked.store)))
         _play(made, asked.choose(passes), counts, say)
     return counts
 
@@ -195,6 +212,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=0, help="how many ordered pairs, -1 for all")
     parser.add_argument("--control", choices=["", *CONTROLS], default="", help="a wrong order instead of the product's")
     parser.add_argument("--moments", type=int, default=60, help="at how many passings a wrong order is killed")
+
+    parser.add_argument("--store", choices=["", *SHELVES], default="", help="where the partners are, if not in folders")
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from tests.crash import source, zygote
 from tests.crash.checker import Verdict, check
+from tests.crash.partners import Partners
 from tests.crash.project import Place
 from tests.crash.work import COURSES, Course, Hook, drive, watch
 from tests.crash.zygote import Ended, Send
@@ -59,9 +61,10 @@ def killer(kill: Kill) -> Hook:
 class Stage:
     """One folder in which scenarios are played one after the other, with its templates and versions of the source."""
 
-    def __init__(self, base: Path, seed: int) -> None:
+    def __init__(self, base: Path, seed: int, partners: Partners | None = None) -> None:
         base.mkdir()
-        self.place, self._base = Place(base / "place"), base
+        self._partners, self._base = partners, base
+        self.place = Place(base / "place", partners.declared) if partners else Place(base / "place")
         zygote.warm(self.place)
         shutil.rmtree(self.place.root)
         self.place.declare()
@@ -74,8 +77,16 @@ class Stage:
         self._alone(lambda _: self._write())
         self._templates[False].become(self.place)
         self.place.show(self._file(True, 0))
+        if partners:
+            self._alone(lambda _: partners.forget())
         self._alone(lambda send: self.run(Course(COURSES["all"].delivered), None, send))
+        self._bring()
         self._templates[True].become(self.place)
+
+    def _bring(self) -> None:
+        """Have in the folders what the partners have."""
+        if self._partners:
+            self._alone(lambda _: cast("Partners", self._partners).bring(self.place.out))
 
     def _write(self) -> None:
         for delivered, versions in self._versions.items():
@@ -92,6 +103,8 @@ class Stage:
     def begin(self, course: Course) -> None:
         """Be at the start of a course, with nothing done but what was delivered before it."""
         self.place.become(self._templates[bool(course.delivered)])
+        if self._partners:
+            self._alone(lambda _: cast("Partners", self._partners).become(self.place.out))
 
     def show(self, course: Course, change: int) -> None:
         """Let the source be what it is after that many changes."""
@@ -101,6 +114,7 @@ class Stage:
     def check(self, course: Course) -> Verdict:
         """Judge what lies there now."""
         delivered = bool(course.delivered)
+        self._bring()
         return check(self.place.root, course, self._versions[delivered], int(delivered))
 
     def run(self, course: Course, hook: Hook | None, send: Send) -> None:

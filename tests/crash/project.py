@@ -18,8 +18,8 @@ from pipelines.project import Project
 from resources.ledger import Ledger
 from resources.spool import Spool
 
-CONNECTORS = """\
-db: {type: duckdb, path: source.duckdb, threads: 1}
+SOURCE = "db: {type: duckdb, path: source.duckdb, threads: 1}\n"
+FOLDERS = """\
 partner: {type: local, path: out/partner}
 lake: {type: local, path: out/lake}
 """
@@ -29,6 +29,7 @@ source: {connector: db, table: events, cursor: %s}
 partitions: {every: day, start: 2024-01-01}
 deliver:
 %s"""
+DONE = "    done_file: true\n"
 DELIVERIES = {
     "partner": """\
   - to: partner
@@ -59,6 +60,8 @@ class Place:
     """The folder of a project, and what stands where in it."""
 
     root: Path
+    partners: str = FOLDERS
+    """How the partners are declared; elsewhere than in folders a name that begins with a dot is not one of theirs."""
 
     @property
     def out(self) -> Path:
@@ -80,9 +83,11 @@ class Place:
         """Write the declarations and make the ledger."""
         folder = self.root / "pipelines"
         folder.mkdir(parents=True)
-        (folder / "connectors.yaml").write_text(CONNECTORS)
+        (folder / "connectors.yaml").write_text(SOURCE + self.partners)
         for name, (cursor, partners) in EXPORTS.items():
             deliver = "".join(map(DELIVERIES.__getitem__, partners))
+            if self.partners != FOLDERS:
+                deliver = deliver.replace(DONE, "")
             (folder / f"{name}.yaml").write_text(EXPORT % (name, cursor, deliver))
         self.home.create().close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -86,3 +86,5 @@ SHELVES: dict[str, Shelves] = {
     "local": local,
 }
 """Every store, by its name in the tests."""
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+"""How the servers that shelves ask for by fixture are started where there is no pytest."""

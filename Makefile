@@ -38,6 +38,7 @@ prove: $(READY) ## the long proofs: every kill point, every time zone, a million
 	OUTGATE_PROVE=1 $(BIN)/python -m pytest tests/assets/test_windows.py tests/assets/test_paths.py \
 		tests/assets/test_round_trips.py tests/journey/test_carry_races.py tests/journey/test_changes_races.py \
 		tests/journey/test_aggregates.py tests/journey/test_pushed.py tests/spec/test_mutated.py -q
+	OUTGATE_FAULTS=200 $(BIN)/python -m pytest tests/resources/stores/test_faults.py -q
 
 bench: $(READY) ## the speed of the hot path
 	$(BIN)/python -m bench

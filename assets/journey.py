@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from assets import changes, late, rules
+from assets import changes, late, memory, rules
 from assets.heartbeat import Heartbeat
 from assets.load import Loading
 from assets.outcome import Outcome, Reporter, masked_preview
@@ -64,6 +64,7 @@ class Journey:
 
         An error of all does: windows that would be read are left as they are once the source cannot be read at all.
         """
+        memory.settle()
         export = self.declared.export
         grid = grid_of(export)
         self.ledger.record_grid(export.export, grid.fingerprint)

@@ -42,8 +42,6 @@ class Loading:
     replaces: bool
     """Whether a newer window may take the place of an older one's files: so it is with snapshots of one name."""
     progress: Callable[[int, int], None]
-    wait: Callable[[float], None] = sleep
-    """Told how many seconds to let pass before a step is taken again."""
 
     def run(self) -> None:
         """Drive the delivery from wherever the ledger says it is to done."""
@@ -105,7 +103,7 @@ class Loading:
             except ConnectorError as error:
                 if not error.retriable:
                     raise
-                self.wait(min(FIRST_WAIT * 2**number, LONGEST_WAIT))
+                sleep(min(FIRST_WAIT * 2**number, LONGEST_WAIT))
                 self.ledger.check(self.lease)
         return step()
 

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.resources.stores.shelves import SHELVES
+
 TOP = Path(__file__).parent.parent
 RESULT = TOP / ".cache/prove.json"
 PROOFS: Mapping[str, tuple[str, ...]] = {
@@ -26,6 +28,11 @@ PROOFS: Mapping[str, tuple[str, ...]] = {
     "two rivals": ("rivals", "--workers", "2", "--races", "500"),
     "four rivals": ("rivals", "--workers", "4", "--races", "250"),
     "frozen": ("frozen",),
+    **{
+        f"kills, {store}": ("campaign", "--store", store, "--each", "--pairs", "-1")
+        for store in SHELVES
+        if store != "local"
+    },
     "system calls": ("syscalls",),
 }
 """The module of tests/crash/ and its options, by name."""
@@ -60,6 +67,16 @@ def summary(found: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join([*totals, *caught, f"not proven: {', '.join(bad)}" if bad else "all proven"])
 
 
+def _before(seed: int) -> dict[str, dict[str, Any]]:
+    """What was proven of this commit already: a proof that was broken off is not begun from the start."""
+    try:
+        last: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    same = (last.get("seed"), last.get("commit")) == (seed, _commit())
+    return {name: counts for name, counts in last.get("proofs", {}).items() if same and counts["good"]}
+
+
 def _commit() -> str:
     asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, capture_output=True, text=True, check=False)
     return asked.stdout.strip() or "unknown"
@@ -72,15 +89,15 @@ def main() -> int:
     parser.add_argument("--only", choices=PROOFS, action="append", help="this proof only; may be repeated")
     asked = parser.parse_args()
     chosen = asked.only or [name for name in PROOFS if name != "system calls" or shutil.which("strace")]
-    found: dict[str, dict[str, Any]] = {}
+    found = _before(asked.seed)
+    chosen = [name for name in chosen if name not in found or name in (asked.only or [])]
     RESULT.parent.mkdir(exist_ok=True)
     for name in chosen:
         print(f"== {name}", file=sys.stderr, flush=True)  # noqa: T201
         found[name] = prove(name, asked.seed)
-        line = summary(found)
-        result = {"seed": asked.seed, "commit": _commit(), "summary": line, "proofs": found}
+        result = {"seed": asked.seed, "commit": _commit(), "summary": summary(found), "proofs": found}
         RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(line)  # noqa: T201
+    print(summary(found))  # noqa: T201
     return int(not all(counts["good"] for counts in found.values()))
 
 

@@ -62,6 +62,7 @@ class Counts:
     doubled: int = 0
     caught: int = 0
     wrong: int = 0
+    names: list[str] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -83,7 +84,7 @@ class Counts:
     def merge(self, other: Counts) -> None:
         """Add the counts of another worker."""
         for name, value in vars(other).items():
-            if name not in {"seed", "control", "points"}:
+            if name not in {"seed", "control", "points", "names"}:
                 setattr(self, name, getattr(self, name) + value)
 
     def __str__(self) -> str:
@@ -174,7 +175,8 @@ def run(asked: Asked, say: Callable[[str], None]) -> Counts:
     """Play a campaign. Must be called in a process that has opened nothing yet."""
     with stages(asked.seed, WORKERS, asked.store) as made:
         passes = {name: made[0].record(name, CONTROLS.get(asked.control)) for name in COURSES}
-        counts = Counts(asked.seed, asked.control, len(points(passes, asked.store)))
+        names = points(passes, asked.store)
+        counts = Counts(asked.seed, asked.control, len(names), names=names)
         _play(made, asked.choose(passes), counts, say)
     return counts
 

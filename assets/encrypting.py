@@ -20,11 +20,18 @@ from resources.files import sha256_of
 from resources.pgp import Recipient
 from spec.errors import OutgateError
 
+OVERHEAD = 64 << 10
+
 
 class Encrypting(Hashing):
     """A file that a process of its own encrypts; `count` is of the bytes before, size and hash are of those after."""
 
     _process: subprocess.Popen[bytes]
+
+    @property
+    def overhead(self) -> int:  # type: ignore[override]
+        """A session key for each recipient, the lengths of packets, and a tag for each of their pieces."""
+        return OVERHEAD + self.count // 500
 
     def __init__(self, path: Path, recipients: Sequence[Recipient]) -> None:
         for each in recipients:

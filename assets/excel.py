@@ -49,6 +49,7 @@ class ExcelSink:
     """Rows of one sheet, written to a file beside the part: a workbook is put together at its end."""
 
     _sheet: Any = None
+    held = 0
 
     def __init__(self, path: Path, names: tuple[str, ...], *, header: bool) -> None:
         from xlsxwriter import Workbook

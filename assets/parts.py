@@ -27,8 +27,14 @@ SLICE = 1 << 20
 """Bytes of text that are compressed at once; a part ends on such a border, before it would exceed its size."""
 
 
-GROUP = 8 << 20
+LAG = 256 << 10
+"""More bytes than a compressor keeps back (measured: 130 KB)."""
+GROUP = 4 << 20
 """Bytes of Arrow's in a row group of Parquet."""
+FOOTER = 512
+"""More bytes than the footer has for a column of a row group."""
+SHARES = 16
+"""A part of a given size is made of so many slices at least."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Hashing(RawIOBase):
     """A file that hashes and counts what is written, and is fsynced when it is closed."""
 
     _file = -1
+    overhead = 0
+    """The most bytes that the file will have more than `count`."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -89,6 +97,10 @@ class Hashing(RawIOBase):
 class Sink(Protocol):
     """What writes one part: text through a compressor, or Parquet."""
 
+    @property
+    def held(self) -> int:
+        """The most bytes that the rows written so far may still add to the file."""
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the rows of a batch."""
 
@@ -128,6 +140,7 @@ class TextSink:
         self._frame, self._form, self._rows = frame, form, 0
         self._coded = form if isinstance(form, Csv | Psv | Tsv) and form.encoding != "utf-8" else None
         self._stream.write(frame.header)
+        self.held = len(frame.footer) + (0 if form.compression == "none" else LAG)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the lines of the batch's only column."""
@@ -146,30 +159,38 @@ class TextSink:
 
 
 class ParquetSink:
-    """Row groups of Parquet: each costs memory until the file is closed, so they hold GROUP bytes, but for the first,
-    which tells how well the rows compress.
-    """
+    """Row groups of Parquet: each costs memory until the file is closed, so they are large, but for parts of a size."""
 
     def __init__(self, file: Hashing, form: Parquet, schema: pa.Schema) -> None:
         import pyarrow.parquet as pq
 
         self._sink = pa.PythonFile(file, mode="w")
         self._writer = pq.ParquetWriter(self._sink, schema, compression=form.compression)
-        self._schema, self._held, self._wanted = schema, list[pa.RecordBatch](), 1
+        self._schema, self._gathered, self._groups = schema, list[pa.RecordBatch](), 1
+        self._wanted = min(GROUP, (form.part_bytes or GROUP * SHARES) // SHARES)
+
+    @property
+    def held(self) -> int:
+        """The row group that is being gathered, as if nothing could be compressed, and the footer."""
+        return self._size + FOOTER * len(self._schema) * (self._groups + 1)
+
+    @property
+    def _size(self) -> int:
+        return sum(each.nbytes for each in self._gathered)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch to the row group that is being gathered."""
-        self._held.append(batch)
-        if sum(each.nbytes for each in self._held) >= self._wanted:
+        self._gathered.append(batch)
+        if self._size >= self._wanted:
             self._flush()
 
     def _flush(self) -> None:
-        self._writer.write_table(pa.Table.from_batches(self._held, self._schema))
-        self._held, self._wanted = [], GROUP
+        self._writer.write_table(pa.Table.from_batches(self._gathered, self._schema))
+        self._gathered, self._groups = [], self._groups + 1
 
     def close(self) -> None:
         """Write the last row group and the footer."""
-        if self._held:
+        if self._gathered:
             self._flush()
         self._writer.close()
 
@@ -193,29 +214,21 @@ def write_parts(batches: Iterator[pa.RecordBatch], frame: Frame, folder: Path) -
 class _Parts:
     def __init__(self, frame: Frame, folder: Path) -> None:
         self._frame, self._form, self._folder = frame, frame.form, folder
-        self._number, self._rows, self._ratio, self._unseen = 0, 0, 1.0, 0
+        self._number, self._rows = 0, 0
 
     def run(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
         sink, file = self._next()
         for batch in batches:
             for piece in self._pieces(batch):
-                if self._rows and self._full(file, piece):
+                if self._rows and self._full(file, sink, piece):
                     yield self._finish(sink, file)
                     sink, file = self._next()
-                self._write(sink, file, piece)
+                sink.write(piece)
+                self._rows += piece.num_rows
         yield self._finish(sink, file)
 
-    def _write(self, sink: Sink, file: Hashing, piece: pa.RecordBatch) -> None:
-        """Write, and learn from what reached the file since it last grew how well the rows compress."""
-        before = file.count
-        sink.write(piece)
-        self._rows += piece.num_rows
-        self._unseen += piece.nbytes
-        if file.count > before and self._unseen:
-            self._ratio, self._unseen = max(0.02, (file.count - before) / self._unseen), 0
-
     def _next(self) -> tuple[Sink, Hashing]:
-        self._number, self._rows, self._unseen = self._number + 1, 0, 0
+        self._number, self._rows = self._number + 1, 0
         archived = self._form.compression in ARCHIVES
         file = Hashing(self._folder / f"{self._number}.member") if archived else self._opened()
         reach("part.opened")
@@ -234,17 +247,19 @@ class _Parts:
         self._member = Member(file, self._form.compression)
         return cast("BinaryIO", self._member)
 
-    def _full(self, file: Hashing, piece: pa.RecordBatch) -> bool:
+    def _full(self, file: Hashing, sink: Sink, piece: pa.RecordBatch) -> bool:
+        """Whether the piece might take the part over its size, if nothing of it could be compressed."""
         if self._rows == self._form.part_rows:
             return True
         limit = self._form.part_bytes
         if limit is not None and self._form.compression in ARCHIVES:
             limit -= OVERHEAD
-        return limit is not None and file.count + (self._unseen + piece.nbytes) * self._ratio * 1.1 > limit
+        return limit is not None and file.count + file.overhead + sink.held + piece.nbytes > limit
 
     def _pieces(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Slices of about SLICE bytes, none of which goes past the last row of a part."""
-        wanted, start = max(1, batch.num_rows * SLICE // max(batch.nbytes, 1)), 0
+        most = min(SLICE, (self._form.part_bytes or SLICE * SHARES) // SHARES)
+        wanted, start = max(1, batch.num_rows * most // max(batch.nbytes, 1)), 0
         while start < batch.num_rows:
             limit = self._form.part_rows
             rows = min(wanted, limit - self._rows % limit) if limit else wanted

@@ -69,7 +69,7 @@ def small_parts() -> None:
     parts._Parts._full = _full  # type: ignore[assignment, method-assign]
 
 
-def _full(writing: parts._Parts, _file: parts.Hashing, _piece: object) -> bool:
+def _full(writing: parts._Parts, _file: parts.Hashing, _sink: object, _piece: object) -> bool:
     return writing._form.part_bytes is not None and writing._rows >= ROWS_A_PART
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from resources.stores.base import Store
 from resources.stores.local import Local
+from resources.stores.sftp import Sftp
+from tests.servers.sshd import Sshd
 
 
 class Shelf(Protocol):
@@ -42,14 +44,14 @@ Shelves = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Shelf]]
 
 
 class Folder:
-    """A local folder."""
+    """A folder of this machine, also where the store reaches it by way of a server."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, make: Callable[[Path], Store]) -> None:
+        self.path, self.make = path, make
 
     def store(self) -> Store:
         """A store in this folder."""
-        return Local(path=str(self.path))
+        return self.make(self.path)
 
     def _files(self) -> list[str]:
         return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
@@ -79,11 +81,19 @@ class Folder:
 @contextmanager
 def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     """A folder of this machine."""
-    yield Folder(folder / "out")
+    yield Folder(folder / "out", lambda path: Local(path=str(path)))
+
+
+@contextmanager
+def sftp(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """A folder of an OpenSSH server, as seen by its own machine."""
+    server: Sshd = request.getfixturevalue("sshd")
+    yield Folder(server.folder(), lambda path: Sftp.model_validate(server.declared(folder=path.name)))
 
 
 SHELVES: dict[str, Shelves] = {
     "local": local,
+    "sftp": sftp,
 }
 """Every store, by its name in the tests."""
 SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}

@@ -1,7 +1,8 @@
 """Files to an SFTP server, against the limit (OpenSSH's own `sftp -b`): one connection, 1 GB in parts of 200 MB.
 
-Both stage and rename on the same server, by the same key, interleaved, each a process of its own; beside ours stands the
-same process with nothing to send: what starting costs. What arrived is compared by its hash. `--parts 5`, `--rounds 3`.
+Both stage and rename on the same server, by the same key, interleaved, each a process of its own; beside ours stands
+the same process with nothing to send: what starting costs. What arrived is compared by its hash. `--parts 5`,
+`--rounds 3`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main() -> int:
 
 def _binary(folder: Path, server: Sshd, parts: int, _round: int) -> Measured:
     into = server.folder()
-    lines = [f"put -f {folder}/part {into}/.{each}.part\nrename {into}/.{each}.part {into}/{each}" for each in range(parts)]
+    lines = [
+        f"put -f {folder}/part {into}/.{each}.part\nrename {into}/.{each}.part {into}/{each}" for each in range(parts)
+    ]
     (folder / "batch").write_text("\n".join(lines) + "\n")
     (folder / "known").write_text(f"[{server.host}]:{server.port} {server.host_key()}\n")
     options = ["-q", "-b", "batch", "-P", str(server.port), "-i", str(server.key())]

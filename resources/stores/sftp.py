@@ -30,8 +30,8 @@ Seconds = Annotated[int, Field(ge=1, le=3600, description="seconds")]
 Pin = Annotated[str, AfterValidator(pin)]
 Mode = Annotated[str, like(r"^0?[0-7]{3}$", '"0640": three octal digits, in quotes')]
 NO_REPLACE = (
-    "the server cannot put a file in the place of another in one step (it has no posix-rename@openssh.com), and the old "
-    "one must not be gone for a moment: give the delivery a path that is new for each window, or remove the old file"
+    "the server cannot put a file in the place of another in one step (it has no posix-rename@openssh.com), and the "
+    "old one must be there until then: give the delivery a path that is new for each window, or remove the old file"
 )
 
 
@@ -65,7 +65,7 @@ class Sftp(Store):
     jump_password: Secret | None = None
     jump_private_key: Secret | None = None
     jump_passphrase: Secret | None = None
-    jump_host_key: Pin | list[Pin] = []
+    jump_host_key: Pin | list[Pin] = Field(default=[], description="as `host_key`")
     _session: Session | None = PrivateAttr(default=None)
 
     def stage(self, source: Path, name: str, fence: str) -> str:
@@ -165,7 +165,7 @@ class Sftp(Store):
         reach("sftp.publish.begins")
         if there is None:
             self._publish_new(token, final)
-        elif replaces is None or self._hash(final) != replaces:
+        elif replaces is None or there.folder or self._hash(final) != replaces:
             self._refuse_stranger(token, final, source)
         else:
             self._replace(token, final)
@@ -184,7 +184,7 @@ class Sftp(Store):
                 raise
 
     def _refuse_stranger(self, token: str, final: str, source: Path) -> None:
-        """Unless it is the staged file itself: a server that died between the two halves of a rename left both names."""
+        """Unless it is the staged file: a server that died between the two halves of a rename left both names."""
         from resources.files import sha256_of
 
         with self._doing("publishing", final) as line:

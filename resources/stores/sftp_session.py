@@ -1,5 +1,5 @@
-"""A session with an SFTP server: the line, the server's key, the login, the channel. Nothing is sent that a server could
-keep before its key is found to be a pinned one.
+"""A session with an SFTP server: the line, the server's key, the login, the channel. Nothing is sent that a server
+could keep before its key is found to be a pinned one.
 
 The messages on the channel are in sftp_wire.py, the words for what fails in sftp_errors.py.
 """
@@ -64,7 +64,13 @@ class Line:
 
     def __init__(self, inner: Any, idle: float) -> None:
         self._inner, self._idle, self._moved = inner, idle, time.monotonic()
-        self.recv, self.close, self.settimeout = inner.recv, inner.close, inner.settimeout
+        self.recv, self.settimeout = inner.recv, inner.settimeout
+        self._closed = False
+
+    def close(self) -> None:
+        """Close it; the library looks at `_closed`."""
+        self._closed = True
+        self._inner.close()
 
     def send(self, data: bytes) -> int:
         """Send some. Raises OSError when none could be sent for as long as a line may be silent."""
@@ -185,11 +191,8 @@ def _started(peer: Peer, connect: Callable[[], Any], limits: Limits, known: Pins
     options.key_types = known.algorithms([each for each in options.key_types if kind_of(each) not in but])
     try:
         with translated(f"{peer.where}: agreeing on keys"):
-            if not options.key_types:
-                return None
             transport.start_client(timeout=3 * limits.connect)
-            if not transport.initial_kex_done:
-                raise TimeoutError
+            _agreed(transport)
     except BaseException as error:
         transport.close()
         if but and isinstance(error, ConnectorError) and not error.retriable:
@@ -198,13 +201,19 @@ def _started(peer: Peer, connect: Callable[[], Any], limits: Limits, known: Pins
     return transport
 
 
+def _agreed(transport: Any) -> None:
+    """The library comes back without a word when there was not time enough."""
+    if not transport.initial_kex_done:
+        raise TimeoutError
+
+
 def _stranger(peer: Peer, known: Pins, shown: dict[str, str]) -> str:
     """What to do about a key that is not pinned."""
     offered = ", ".join(f"{kind} {found}" for kind, found in shown.items())
     problem = "which is not the pinned one: somebody may be in between" if known else "and none is pinned"
     return (
-        f"{peer.where}: the server shows the host key {offered}, {problem}. Nothing was sent to it. Ask the partner for "
-        f"the fingerprint of {peer.host}, not the network; when it is this one, write it as `host_key`"
+        f"{peer.where}: the server shows the host key {offered}, {problem}. Nothing was sent to it. Ask the partner "
+        f"for the fingerprint of {peer.host}, not the network; when it is this one, write it as `host_key`"
     )
 
 
@@ -222,12 +231,16 @@ def _login(transport: Any, peer: Peer) -> None:
             break
         try:
             with translated(f"{peer.where}: logging in", ended):
-                wanted = ways.pop(way)()
+                wanted = ways[way]()
+                del ways[way]
         except Failed as failed:
             if not isinstance(failed.cause, paramiko.AuthenticationException) or not transport.is_active():
                 raise ConnectorError(str(failed), retriable=failed.retriable) from None
-            wanted = getattr(failed.cause, "allowed_types", None) or wanted
-            said.append(way)
+            allowed = getattr(failed.cause, "allowed_types", None)
+            wanted = allowed or wanted
+            if not allowed or _fits(way, allowed):  # else its turn may come after another
+                said.append(way)
+                del ways[way]
         if transport.is_authenticated():
             return
     raise ConnectorError(_not_let_in(peer, said, wanted))

@@ -10,6 +10,7 @@ import io
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -252,7 +253,7 @@ class Fields:
 
 
 class Reader(io.RawIOBase):
-    """A file as a stream: ever more blocks are under way while each comes whole; a shorter one begins anew behind it."""
+    """A file as a stream: more blocks are under way while each comes whole; a shorter one begins anew behind it."""
 
     def __init__(self, wire: Wire, handle: bytes, guard: Callable[[Callable[[], bytes]], bytes]) -> None:
         """`guard` runs a reading step and lets its errors leave as they should."""
@@ -299,10 +300,8 @@ class Reader(io.RawIOBase):
         """Let the server forget the file, where the line is still there."""
         if not self.closed:
             self._forget()
-            try:
+            with suppress(Broken):
                 self._wire.drop(self._wire.ask(CLOSE, self._handle))
-            except Broken:
-                pass
         super().close()
 
 

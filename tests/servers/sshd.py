@@ -99,8 +99,12 @@ class Sshd:
 
     def sessions(self) -> list[int]:
         """The processes of the sessions that are open now."""
-        found = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False)
-        return [int(each) for each in found.stdout.split()]
+        return _below(self.pid)
+
+
+def _below(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [each for child in map(int, found) for each in (child, *_below(child))]
 
 
 @contextmanager
@@ -135,8 +139,9 @@ def _furnish(home: Path) -> None:
     (home / "files/full").mkdir()
     keys = [("host_ed25519", "ed25519", ""), ("host_rsa", "rsa", ""), ("user_ed25519", "ed25519", "")]
     keys += [("user_rsa", "rsa", ""), ("user_ecdsa", "ecdsa", ""), ("user_locked", "ed25519", PASSPHRASE)]
+    bits = {"rsa": ["-b", "2048"]}
     for name, kind, passphrase in [*keys, ("stranger", "ed25519", "")]:
-        command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(home / name)]
+        command = ["ssh-keygen", "-q", "-t", kind, *bits.get(kind, []), "-N", passphrase, "-f", str(home / name)]
         subprocess.run(command, check=True, capture_output=True)
     allowed = [(home / f"{name}.pub").read_text() for name, *_ in keys if name.startswith("user_")]
     (home / "authorized").write_text("".join(allowed))

@@ -5,6 +5,7 @@ A new store is one function here and one line in SHELVES; what every store must 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from resources.stores.base import Store
 from resources.stores.local import Local
 from resources.stores.sftp import Sftp
-from tests.servers.sshd import Sshd
+from tests.servers.sshd import Sshd, running_sshd
 
 
 class Shelf(Protocol):
@@ -84,11 +85,23 @@ def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     yield Folder(folder / "out", lambda path: Local(path=str(path)))
 
 
+class Served(Folder):
+    """A folder that another account writes in by way of a server; what is put there by root is given to it."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write it as the owner of the folder."""
+        super().put(name, data)
+        owner = self.path.stat()
+        for path in [self.path / name, *(self.path / name).parents]:
+            if path.is_relative_to(self.path):
+                os.chown(path, owner.st_uid, owner.st_gid)
+
+
 @contextmanager
 def sftp(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
     """A folder of an OpenSSH server, as seen by its own machine."""
     server: Sshd = request.getfixturevalue("sshd")
-    yield Folder(server.folder(), lambda path: Sftp.model_validate(server.declared(folder=path.name)))
+    yield Served(server.folder(), lambda path: Sftp.model_validate(server.declared(folder=path.name)))
 
 
 SHELVES: dict[str, Shelves] = {
@@ -96,5 +109,7 @@ SHELVES: dict[str, Shelves] = {
     "sftp": sftp,
 }
 """Every store, by its name in the tests."""
-SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "sshd": running_sshd,
+}
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

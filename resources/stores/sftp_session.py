@@ -234,7 +234,8 @@ def _login(transport: Any, peer: Peer) -> None:
                 wanted = ways[way]()
                 del ways[way]
         except Failed as failed:
-            if not isinstance(failed.cause, paramiko.AuthenticationException) or not transport.is_active():
+            refused = isinstance(failed.cause, paramiko.AuthenticationException) and "timeout" not in str(failed.cause)
+            if not refused or not transport.is_active():
                 raise ConnectorError(str(failed), retriable=failed.retriable) from None
             allowed = getattr(failed.cause, "allowed_types", None)
             wanted = allowed or wanted

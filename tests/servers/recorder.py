@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import paramiko
 
 
-class Recorder(paramiko.ServerInterface):
+class Recorder(paramiko.ServerInterface):  # type: ignore[misc]  # the library ships no types
     """What clients offered, in their order; `questions` has only these asked, `right` answered lets a client in."""
 
     def __init__(self, *, questions: bool = False, right: str = "") -> None:

@@ -188,7 +188,7 @@ def test_a_key_is_pinned_in_each_of_its_forms(sshd: Sshd, tmp_path: Path) -> Non
 def test_what_is_no_host_key_is_refused_when_it_is_read(sshd: Sshd) -> None:
     """With how one looks."""
     for said in ("SHA256:short", "MD5:aa:bb", "ssh-ed25519", "ssh-ed25519 AAAA!"):
-        with pytest.raises(ValidationError, match="ssh-ed25519 AAAA..."):
+        with pytest.raises(ValidationError, match="write 'ssh-ed25519 AAAA"):
             Sftp.model_validate(sshd.declared(host_key=said))
 
 
@@ -229,6 +229,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def hang_up(listening: socket.socket) -> None:
+    """Take a line and let it go."""
+    listening.accept()[0].close()
+
+
 def test_no_server_is_there(sshd: Sshd) -> None:
     """The name, the port, the silence: each says what to look at, and may pass."""
     gone = refused(sshd, port=free_port())
@@ -236,7 +241,7 @@ def test_no_server_is_there(sshd: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         quiet = refused(sshd, port=silent.getsockname()[1], connect_timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as rude:
-        threading.Thread(target=lambda: rude.accept()[0].close(), daemon=True).start()
+        threading.Thread(target=hang_up, args=(rude,), daemon=True).start()
         full = refused(sshd, port=rude.getsockname()[1])
     said = {gone: "nothing listens there", unknown: "the name does not resolve", full: "`MaxStartups` there"}
     said[quiet] = "protocol banner"

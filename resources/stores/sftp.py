@@ -135,7 +135,7 @@ class Sftp(Store):
 
     def _room(self, line: Wire, error: Refused) -> str:
         """What a refusal to write may mean: most servers have no number for a full disk."""
-        if error.code != wire.FAILURE:
+        if error.code not in wire.FULL:
             return ""
         free = None
         if wire.ROOM in line.extensions:

@@ -76,5 +76,5 @@ def refusal(doing: str, path: str, error: wire.Refused, advice: str = "") -> Con
     }
     said = scrub(error.said)
     then = advice or usual.get(error.code, "")
-    retriable = error.code not in (wire.DENIED, wire.NO_SUCH_FILE)
-    return ConnectorError(f"{doing} {path!r} failed: {said!r}" + (f": {then}" if then else ""), retriable=retriable)
+    message = f"{doing} {path!r} failed: {said!r}" + (f": {then}" if then else "")
+    return ConnectorError(message, retriable=error.code in wire.PASSING)

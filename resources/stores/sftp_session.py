@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from resources.secrets import reveal
@@ -26,7 +27,11 @@ MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-
 """No CBC, no 3DES, no SHA-1, no MD5; in the order in which they are fast."""
 
 LOG = "outgate.sftp"
+MISSING = "SFTP's library is not installed: pip install '.[sftp]' where Outgate is"
 WINDOW = 4 << 20
+REKEY = 1 << 36
+"""Bytes by one key: RFC 4344's limit for AES. New keys that this side asks for can meet data that is on the way, which
+the library takes for an error; those that the server asks for cannot."""
 TRUST = 10.0
 """Seconds after which a line that was not used is tried before it is used again."""
 
@@ -116,6 +121,8 @@ class Session:
 
 def opened(peer: Peer, jump: Peer | None, limits: Limits) -> Session:
     """Connect, by way of `jump` where there is one, and log in. Raises ConnectorError."""
+    if find_spec("paramiko") is None:
+        raise ConnectorError(MISSING)
     transports: list[Any] = []
     try:
         through = _direct(peer, limits)
@@ -186,6 +193,7 @@ def _started(peer: Peer, connect: Callable[[], Any], limits: Limits, known: Pins
     transport.set_log_channel(LOG)
     transport.banner_timeout = transport.handshake_timeout = limits.connect
     transport.auth_timeout = limits.idle
+    transport.packetizer.REKEY_BYTES = REKEY
     options = transport.get_security_options()
     options.ciphers, options.digests = CIPHERS, MACS
     options.key_types = known.algorithms([each for each in options.key_types if kind_of(each) not in but])

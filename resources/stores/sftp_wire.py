@@ -18,6 +18,10 @@ INIT, VERSION, OPEN, CLOSE, READ, WRITE = 1, 2, 3, 4, 5, 6
 FSETSTAT, OPENDIR, READDIR, REMOVE, MKDIR, REALPATH, STAT, RENAME = 10, 11, 12, 13, 14, 16, 17, 18
 LSTAT, STATUS, EXTENDED = 7, 101, 200
 OK, EOF, NO_SUCH_FILE, DENIED, FAILURE = 0, 1, 2, 3, 4
+FULL = (FAILURE, 14, 15)
+"""A full disk or quota: in version 3 a failure like others, and some servers send the numbers of later versions."""
+PASSING = (*FULL, 6, 7)
+"""What may pass by itself; 6 and 7 are of connections behind the server."""
 
 READING, NEW = 0x01, 0x02 | 0x08 | 0x20
 """How a file is opened: to read; to write, only where nothing has the name."""

@@ -359,3 +359,14 @@ def test_two_streams_and_a_question_share_a_line(make: Callable[..., Sftp], fold
             assert store.stat("a") is not None
             read["b"] += two.read(1_000_000)
     assert read == data
+
+
+def test_new_keys_in_the_middle_of_a_file(part: Path) -> None:
+    """A server that changes them every 4 MB gets and gives the same bytes."""
+    data = hashlib.shake_256(b"seed").digest(40_000_000)
+    part.write_bytes(data)
+    with running_sshd("RekeyLimit 4M") as server:
+        store = Sftp.model_validate(server.declared(folder=server.folder().name))
+        store.publish(store.stage(part, "x.bin", "g1-f1"), "x.bin", None, part)
+        assert store.digest("x.bin") == sha(data)
+        store.close()

@@ -115,8 +115,15 @@ class Session:
     def close(self) -> None:
         """Hang up, the last line first."""
         for each in reversed(self._transports):
-            with suppress(Exception):  # a line that is gone already is closed
-                each.close()
+            _hang_up(each)
+
+
+def _hang_up(transport: Any) -> None:
+    """The line too: the library leaves it open where the other side went first."""
+    with suppress(Exception):  # what is gone already is closed
+        transport.close()
+    with suppress(Exception):
+        transport.sock.close()
 
 
 def opened(peer: Peer, jump: Peer | None, limits: Limits) -> Session:
@@ -137,7 +144,7 @@ def opened(peer: Peer, jump: Peer | None, limits: Limits) -> Session:
             return Session(Wire(channel), transports, peer.where)
     except BaseException:
         for each in reversed(transports):
-            each.close()
+            _hang_up(each)
         raise
 
 
@@ -177,9 +184,9 @@ def _dialled(peer: Peer, connect: Callable[[], Any], limits: Limits) -> Any:
                 return transport
             shown[key.get_name()] = fingerprint(key.asbytes())
         except BaseException:
-            transport.close()
+            _hang_up(transport)
             raise
-        transport.close()
+        _hang_up(transport)
         if not known.prints:
             raise ConnectorError(_stranger(peer, known, shown))
 
@@ -202,7 +209,7 @@ def _started(peer: Peer, connect: Callable[[], Any], limits: Limits, known: Pins
             transport.start_client(timeout=3 * limits.connect)
             _agreed(transport)
     except BaseException as error:
-        transport.close()
+        _hang_up(transport)
         if but and isinstance(error, ConnectorError) and not error.retriable:
             return None
         raise

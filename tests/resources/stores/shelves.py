@@ -96,6 +96,14 @@ class Served(Folder):
             if path.is_relative_to(self.path):
                 os.chown(path, owner.st_uid, owner.st_gid)
 
+    def take(self, name: str) -> None:
+        """Remove it, and the folders that it leaves empty: whoever comes next makes them anew."""
+        super().take(name)
+        for folder in (self.path / name).parents:
+            if folder == self.path or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
 
 @contextmanager
 def sftp(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:

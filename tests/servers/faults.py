@@ -58,8 +58,17 @@ class _Connection:
 
     def run(self) -> None:
         """Relay both ways, each in a thread of its own."""
-        for up in (True, False):
-            threading.Thread(target=self._relay, args=(up,), daemon=True).start()
+        ways = [threading.Thread(target=self._relay, args=(up,), daemon=True) for up in (True, False)]
+        for way in ways:
+            way.start()
+        threading.Thread(target=self._end, args=(ways,), daemon=True).start()
+
+    def _end(self, ways: list[threading.Thread]) -> None:
+        """Give both ends back when nothing goes either way any more."""
+        for way in ways:
+            way.join()
+        self._client.close()
+        self._server.close()
 
     def _relay(self, up: bool) -> None:
         source, target = (self._client, self._server) if up else (self._server, self._client)

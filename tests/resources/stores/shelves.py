@@ -5,6 +5,7 @@ A new store is one function here and one line in SHELVES; what every store must 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from resources.stores.base import Store
 from resources.stores.local import Local
+from resources.stores.sftp import Sftp
+from tests.servers.sshd import Sshd, running_sshd
 
 
 class Shelf(Protocol):
@@ -42,14 +45,14 @@ Shelves = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Shelf]]
 
 
 class Folder:
-    """A local folder."""
+    """A folder of this machine, also where the store reaches it by way of a server."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, make: Callable[[Path], Store]) -> None:
+        self.path, self.make = path, make
 
     def store(self) -> Store:
         """A store in this folder."""
-        return Local(path=str(self.path))
+        return self.make(self.path)
 
     def _files(self) -> list[str]:
         return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
@@ -79,12 +82,42 @@ class Folder:
 @contextmanager
 def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     """A folder of this machine."""
-    yield Folder(folder / "out")
+    yield Folder(folder / "out", lambda path: Local(path=str(path)))
+
+
+class Served(Folder):
+    """A folder that another account writes in by way of a server; what is put there by root is given to it."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write it as the owner of the folder."""
+        super().put(name, data)
+        owner = self.path.stat()
+        for path in [self.path / name, *(self.path / name).parents]:
+            if path.is_relative_to(self.path):
+                os.chown(path, owner.st_uid, owner.st_gid)
+
+    def take(self, name: str) -> None:
+        """Remove it, and the folders that it leaves empty: whoever comes next makes them anew."""
+        super().take(name)
+        for folder in (self.path / name).parents:
+            if folder == self.path or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+@contextmanager
+def sftp(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """A folder of an OpenSSH server, as seen by its own machine."""
+    server: Sshd = request.getfixturevalue("sshd")
+    yield Served(server.folder(), lambda path: Sftp.model_validate(server.declared(folder=path.name)))
 
 
 SHELVES: dict[str, Shelves] = {
     "local": local,
+    "sftp": sftp,
 }
 """Every store, by its name in the tests."""
-SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "sshd": running_sshd,
+}
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

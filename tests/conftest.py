@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
+from tests.servers.proftpd import FTPServer, running_proftpd
+from tests.servers.pyftpd import running_pyftpd
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,17 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
     """The name of a fresh, empty database; it is dropped after the test."""
     with mariadb_server.database(f"test_{uuid.uuid4().hex[:12]}") as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def proftpd_server() -> Iterator[FTPServer]:
+    """One ProFTPD for the whole session: TLS, and its sessions taken up, are demanded."""
+    with running_proftpd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pyftpd_server() -> Iterator[FTPServer]:
+    """One pyftpdlib for the whole session: plain FTP."""
+    with running_pyftpd() as server:
+        yield server

@@ -5,6 +5,7 @@ A new store is one function here and one line in SHELVES; what every store must 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,11 @@ from typing import Any, Protocol
 import pytest
 
 from resources.stores.base import Store
+from resources.stores.ftp import FTP, FTPS
 from resources.stores.local import Local
+from spec.secrets import FromFile
+from tests.servers.proftpd import FTPServer, own, running_proftpd
+from tests.servers.pyftpd import running_pyftpd
 
 
 class Shelf(Protocol):
@@ -82,9 +87,50 @@ def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     yield Folder(folder / "out")
 
 
+class Remote(Folder):
+    """A folder of an FTP server on this machine, seen from the server's side."""
+
+    def __init__(self, server: FTPServer) -> None:
+        super().__init__(server.folder / uuid.uuid4().hex)
+        self.server = server
+
+    def store(self) -> Store:
+        """A store that logs in; over TLS where the server has a certificate."""
+        server = self.server
+        login = {"host": server.host, "port": server.port, "user": server.user, "folder": self.path.name}
+        secret = FromFile(file=str(server.secret))
+        if server.certificate:
+            return FTPS(password=secret, tls_ca=str(server.certificate), **login)
+        return FTP(password=secret, allow_plaintext=True, **login)
+
+    def put(self, name: str, data: bytes) -> None:
+        """The server's user owns it."""
+        super().put(name, data)
+        for path in (self.path / name, *(self.path / name).parents):
+            if path.is_relative_to(self.path):
+                own(path)
+
+
+@contextmanager
+def proftpd(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """ProFTPD, over TLS."""
+    yield Remote(request.getfixturevalue("proftpd_server"))
+
+
+@contextmanager
+def pyftpd(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """pyftpdlib, in the clear."""
+    yield Remote(request.getfixturevalue("pyftpd_server"))
+
+
 SHELVES: dict[str, Shelves] = {
     "local": local,
+    "ftps": proftpd,
+    "ftp": pyftpd,
 }
 """Every store, by its name in the tests."""
-SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "proftpd_server": running_proftpd,
+    "pyftpd_server": running_pyftpd,
+}
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

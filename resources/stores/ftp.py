@@ -74,8 +74,9 @@ class Server(Store):
 
     def staged(self, token: str) -> bool:
         """Whether the `.part` file is there."""
+        self._named(token)
         with self._session(f"looking for {token!r}") as session:
-            return session.size(self._path(session, self._named(token))) is not None
+            return session.size(self._path(session, token)) is not None
 
     def publish(self, token: str, name: str, replaces: str | None, source: Path) -> None:  # noqa: ARG002
         """Take away what older workers left, look, and rename."""
@@ -143,15 +144,17 @@ class Server(Store):
 
     def stat(self, name: str) -> Stat | None:
         """Size; the hash where the server's is believed."""
+        self._named(name)
         with self._session(f"looking for {name!r}") as session:
-            path = self._path(session, self._named(name))
+            path = self._path(session, name)
             size = session.size(path)
             return None if size is None else Stat(size, session.sha256(path) if self.server_hash else None)
 
     def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
         """Remove the `.part` files of a name that this worker or an older one left, and put back what they hid."""
+        self._named(name)
         with self._session(f"removing what older workers left of {name!r}") as session:
-            found = session.names(self._path(session, split(self._named(name))[0]))
+            found = session.names(self._path(session, split(name)[0]))
             for by in left(found, name, "gone", fence):
                 self._put_back(session, name, by)
                 reach("ftp.put_back")
@@ -204,8 +207,9 @@ class Server(Store):
 
     def open(self, name: str) -> BinaryIO:
         """Read it over a connection that comes back when all was read."""
+        self._named(name)
         with self._session(f"reading {name!r}") as session:
-            path = self._path(session, self._named(name))
+            path = self._path(session, name)
             size = session.size(path)
             if size is None:
                 raise FileNotFoundError(name)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from resources.secrets import scrub
-from resources.stores.ftp_session import Unprotected
+from resources.stores.ftp_session import Blocked, Unprotected
 from spec.errors import ConnectorError
 
 Advice = tuple[bool, str]
@@ -74,7 +74,7 @@ def translated(where: str, doing: str) -> Iterator[None]:
     """Let every failure leave as a ConnectorError that names `where` and what was being done, and no secret."""
     try:
         yield
-    except (ftplib.Error, Unprotected, OSError, EOFError, ValueError) as error:
+    except (ftplib.Error, Unprotected, Blocked, OSError, EOFError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         retriable, text = _explained(error)
@@ -110,6 +110,8 @@ def _certificate(error: ssl.SSLCertVerificationError) -> str:
 
 
 def _line(error: Exception) -> tuple[bool, str]:
+    if isinstance(error, Blocked):
+        return True, f"{DATA} ({error})"
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN, "the host's name does not resolve: check `host`"
     if isinstance(error, ConnectionRefusedError):

@@ -32,6 +32,10 @@ class Unprotected(Exception):
     """The server does not protect what must be: the text says which."""
 
 
+class Blocked(Exception):
+    """A data channel could not be opened at all: the text says how the attempt ended."""
+
+
 @dataclass(frozen=True)
 class Dial:
     """How to reach a server: seconds, a host, a TLS context or None for none."""
@@ -123,6 +127,9 @@ class Session(ftplib.FTP_TLS):
         if "UTF8" in self.features and self.dial.encoding == "utf-8":
             with suppress(ftplib.Error):
                 self.sendcmd("OPTS UTF8 ON")
+        if "MLST" in self.features:
+            with suppress(ftplib.Error):
+                self.sendcmd("OPTS MLST type;")
         self.voidcmd("TYPE I")
         self.home = ftplib.parse257(self.sendcmd("PWD")) or "/"  # noqa: S321  (a text)
         self._used = time.monotonic()
@@ -147,9 +154,13 @@ class Session(ftplib.FTP_TLS):
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
         """A data channel, whose TLS session is the control connection's: many servers take no other."""
         self.timeout = self.dial.connect_seconds
-        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321  (TLS follows)
+        try:
+            conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321  (TLS follows)
+        except OSError as error:
+            raise Blocked(error.strerror or str(error)) from None
         if self._private_data:
             conn = self._wrapped(conn)
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the farewell waits 40 ms for an answer
         conn.settimeout(self.dial.idle_seconds)
         return conn, size
 
@@ -231,7 +242,7 @@ class Session(ftplib.FTP_TLS):
         if "MLST" in self.features or "MLSD" in self.features:
             lines = [line.partition(" ")[2] for line in self._lines("MLSD")]
         else:
-            lines = self._lines("NLST -a")
+            lines = self._lines("NLST -a") or self._lines("NLST")  # some take -a for a name
         return [line.rstrip("/").rpartition("/")[2] for line in lines]
 
     def _lines(self, command: str) -> list[str]:

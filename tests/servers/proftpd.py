@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,20 +86,25 @@ def own(path: Path) -> None:
         os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
 
 
-def certificate(home: Path, name: str = "server", *options: str, names: str = "DNS:localhost,IP:127.0.0.1") -> Path:
-    """A self-made certificate and its key, `NAME.crt` and `NAME.key`; the path without the ending."""
-    stem = home / name
-    command = ("openssl", "req", "-x509", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names}")
+def certificate(home: Path, names: str) -> Path:
+    """A self-made certificate and its key, `.crt` and `.key`; the path without the ending."""
+    stem = home / "server"
+    command = ("openssl", "req", "-x509", "-days", "3", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names}")
     key = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{stem}.key", "-out", f"{stem}.crt")
-    subprocess.run((*command, *(options or ("-days", "3")), *key), capture_output=True, check=True)
+    subprocess.run((*command, *key), capture_output=True, check=True)
     for ending in ("key", "crt"):
         own(Path(f"{stem}.{ending}"))
     return stem
 
 
 @contextmanager
-def running_proftpd(*options: str, stem: Path | None = None) -> Iterator[FTPServer]:
-    """Start a server in a temporary folder, with more `options` or another certificate, and stop it at the end."""
+def running_proftpd(
+    *options: str, names: str = "DNS:localhost,IP:127.0.0.1", alter: Callable[[Path], None] = lambda _: None
+) -> Iterator[FTPServer]:
+    """Start a server in a temporary folder and stop it at the end.
+
+    `options` are more lines of its configuration, `names` what its certificate is for, `alter` may change that.
+    """
     if not apt_download(CACHE, *PACKAGES):
         give_up("ProFTPD", "apt-get cannot download proftpd-core and proftpd-mod-crypto")
     home = Path(tempfile.mkdtemp(prefix="outgate-proftpd-"))
@@ -107,7 +112,9 @@ def running_proftpd(*options: str, stem: Path | None = None) -> Iterator[FTPServ
         for package in PACKAGES:
             [deb, *_] = sorted(CACHE.glob(f"{package}_*.deb"))
             subprocess.run(("dpkg", "-x", deb, home / "root"), capture_output=True, check=True)
-        with _serving(home, options, stem or certificate(home)) as server:
+        stem = certificate(home, names)
+        alter(stem)
+        with _serving(home, options, stem) as server:
             yield server
     finally:
         shutil.rmtree(home, ignore_errors=True)

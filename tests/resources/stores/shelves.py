@@ -97,7 +97,12 @@ class Remote(Folder):
     def store(self) -> Store:
         """A store that logs in; over TLS where the server has a certificate."""
         server = self.server
-        login = {"host": server.host, "port": server.port, "user": server.user, "folder": self.path.name}
+        login: dict[str, Any] = {
+            "host": server.host,
+            "port": server.port,
+            "user": server.user,
+            "folder": self.path.name,
+        }
         secret = FromFile(file=str(server.secret))
         if server.certificate:
             return FTPS(password=secret, tls_ca=str(server.certificate), **login)

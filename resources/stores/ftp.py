@@ -24,7 +24,7 @@ from resources.stores.base import FENCE, Stat, Store, age, inside, occupied
 from resources.stores.ftp_errors import translated
 from resources.stores.ftp_reading import incoming
 from resources.stores.ftp_session import Dial, Session, Tls
-from spec.base import Duration, Misplaced, seconds
+from spec.base import Misplaced
 from spec.errors import ConnectorError
 from spec.secrets import Secret
 
@@ -48,9 +48,9 @@ class Server(Store):
     passive: bool = Field(default=True, description="false: the server connects to us")
     encoding: str = "utf-8"
     server_hash: bool = Field(default=False, description="believe the server's HASH or XSHA256")
-    connect_timeout: Duration = "10s"
-    idle_timeout: Duration = "60s"
-    keepalive: Duration = "30s"
+    connect_timeout: Annotated[int, Field(ge=1, description="seconds")] = 10
+    idle_timeout: Annotated[int, Field(ge=1, description="seconds that the server may be silent")] = 60
+    keepalive: Annotated[int, Field(ge=1, description="seconds between TCP keepalives")] = 30
     manifest_beside: bool = False
 
     _kept: Session | None = PrivateAttr(default=None)
@@ -59,17 +59,17 @@ class Server(Store):
         """Send it to a hidden name in its final folder; the server's word and the size say that it is whole."""
         token = beside(self._named(name), fence, "part")
         with self._session(f"writing {name!r}") as session:
-            reach("ftp.stage.begun")
+            self._reach("stage.begun")
             self._make_folder(session, self._path(session, split(name)[0]))
             path = self._path(session, token)
             delete(session, path)  # never written over: an older connection may still be writing into it
-            reach("ftp.stage.cleared")
+            self._reach("stage.cleared")
             session.store(path, source)
-            reach("ftp.stage.sent")
+            self._reach("stage.sent")
             there, wanted = session.size(path), source.stat().st_size
             if there != wanted:
                 raise ConnectionError(f"{there} of {wanted} bytes are there")
-            reach("ftp.stage.checked")
+            self._reach("stage.checked")
         return token
 
     def staged(self, token: str) -> bool:
@@ -83,11 +83,11 @@ class Server(Store):
         fence = token.removesuffix(".part").rpartition(".")[2]
         if not self.staged(token):
             raise FileNotFoundError(token)
-        reach("ftp.publish.begun")
+        self._reach("publish.begun")
         shown = self._exclude(token, name, fence)
-        reach("ftp.publish.alone")
+        self._reach("publish.alone")
         self._refuse_stranger(name, replaces, shown=shown)
-        reach("ftp.publish.looked")
+        self._reach("publish.looked")
         with self._session(f"publishing {name!r}") as session:
             part, final = self._path(session, token), self._path(session, name)
             try:
@@ -98,7 +98,7 @@ class Server(Store):
                 if replaces is None or session.size(final) is None:
                     raise
                 self._replace_by_hiding(session, part, final, self._path(session, beside(name, fence, "gone")))
-            reach("ftp.publish.renamed")
+            self._reach("publish.renamed")
 
     def _exclude(self, token: str, name: str, fence: str) -> bool:
         """Leave older workers nothing to rename; whether what one of them hid was put back."""
@@ -112,11 +112,11 @@ class Server(Store):
                 )
             for by in left(found, name, "part", fence) - {fence}:
                 delete(session, f"{folder}/{split(beside(name, by, 'part'))[1]}")
-                reach("ftp.publish.excluded")
+                self._reach("publish.excluded")
             gone = left(found, name, "gone", fence)
             for by in gone:
                 self._put_back(session, name, by)
-                reach("ftp.publish.put_back")
+                self._reach("publish.put_back")
         return bool(gone)
 
     def _refuse_stranger(self, name: str, known: str | None, *, shown: bool) -> None:
@@ -129,17 +129,16 @@ class Server(Store):
             )
         raise occupied(self.location(name))
 
-    @staticmethod
-    def _replace_by_hiding(session: Session, part: str, final: str, hiding: str) -> None:
+    def _replace_by_hiding(self, session: Session, part: str, final: str, hiding: str) -> None:
         """For servers that rename over nothing: for a moment neither is seen."""
         session.rename(final, hiding)
-        reach("ftp.publish.hidden")
+        self._reach("publish.hidden")
         try:
             session.rename(part, final)
         except ftplib.Error:
             session.rename(hiding, final)
             raise
-        reach("ftp.publish.replaced")
+        self._reach("publish.replaced")
         delete(session, hiding)
 
     def stat(self, name: str) -> Stat | None:
@@ -157,11 +156,11 @@ class Server(Store):
             found = session.names(self._path(session, split(name)[0]))
             for by in left(found, name, "gone", fence):
                 self._put_back(session, name, by)
-                reach("ftp.put_back")
+                self._reach("put_back")
             tokens = {beside(name, by, "part") for by in left(found, name, "part", fence)} - keep
             for token in sorted(tokens):
                 delete(session, self._path(session, token))
-                reach("ftp.swept")
+                self._reach("swept")
         return sorted(tokens)
 
     def _put_back(self, session: Session, name: str, by: str) -> None:
@@ -180,12 +179,12 @@ class Server(Store):
         """Rename it to a hidden name, look again, and only then delete."""
         hiding = beside(self._named(name), fence, "gone")
         confirm()
-        reach("ftp.remove.begun")
+        self._reach("remove.begun")
         with self._session(f"removing {name!r}") as session:
             if session.size(self._path(session, name)) is None:
                 return
             session.rename(self._path(session, name), self._path(session, hiding))
-        reach("ftp.remove.hidden")
+        self._reach("remove.hidden")
         try:
             confirm()
             there = self.stat(hiding)
@@ -196,10 +195,10 @@ class Server(Store):
         if not same:
             self._show_again(name, fence)
             return
-        reach("ftp.remove.known")
+        self._reach("remove.known")
         with self._session(f"removing {name!r}") as session:
             delete(session, self._path(session, hiding))
-        reach("ftp.remove.removed")
+        self._reach("remove.removed")
 
     def _show_again(self, name: str, fence: str) -> None:
         with self._session(f"putting back {name!r}") as session:
@@ -240,6 +239,9 @@ class Server(Store):
         else:
             session.hang_up()
 
+    def _reach(self, step: str) -> None:
+        reach(f"{self.scheme}.{step}")
+
     @contextmanager
     def _session(self, doing: str) -> Iterator[Session]:
         """The kept connection, or a new one; one that broke is never used again."""
@@ -276,9 +278,9 @@ class Server(Store):
             port=self.port,
             tls="explicit",
             context=None,
-            connect_seconds=seconds(self.connect_timeout).total_seconds(),
-            idle_seconds=seconds(self.idle_timeout).total_seconds(),
-            keepalive_seconds=max(1, int(seconds(self.keepalive).total_seconds())),
+            connect_seconds=self.connect_timeout,
+            idle_seconds=self.idle_timeout,
+            keepalive_seconds=self.keepalive,
             passive=self.passive,
             reuse=False,
             encoding=self.encoding,
@@ -315,7 +317,7 @@ class Server(Store):
             except ftplib.error_perm:
                 if not entered(session, each):  # somebody else made it just now
                     raise
-            reach("ftp.folder.made")
+            self._reach("folder.made")
 
 
 class FTPS(Server):

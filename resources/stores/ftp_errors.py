@@ -68,6 +68,14 @@ CERTIFICATES: tuple[tuple[str, str], ...] = (
     (r"self.signed|unable to get|unknown ca", "say in `tls_ca` which file has the authority that signed it"),
 )
 
+LOST = (EOFError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+LINES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (ConnectionRefusedError, "nothing listens there: check `host` and `port`, and that the server is up"),
+    (TimeoutError, "no answer in time: check `host` and firewalls, `passive`, and the timeouts"),
+    (LOST, "the connection was lost"),
+)
+"""What a line that broke says, all of it worth another try."""
+
 
 @contextmanager
 def translated(where: str, doing: str) -> Iterator[None]:
@@ -114,12 +122,7 @@ def _line(error: Exception) -> tuple[bool, str]:
         return True, f"{DATA} ({error})"
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN, "the host's name does not resolve: check `host`"
-    if isinstance(error, ConnectionRefusedError):
-        return True, "nothing listens there: check `host` and `port`, and that the server is up"
-    if isinstance(error, TimeoutError):
-        return True, "no answer in time: check `host` and firewalls, `passive`, and the timeouts"
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, LOST):
         return False, f"TLS was not agreed on ({error.reason or error}): check `port`, `tls` and `tls_minimum`"
-    if isinstance(error, EOFError | ConnectionError | ssl.SSLError):
-        return True, f"the connection was lost ({error or 'the server hung up'})"
-    return True, f"{getattr(error, 'strerror', None) or error}"
+    found = next((words for kind, words in LINES if isinstance(error, kind)), "")
+    return True, found or f"{getattr(error, 'strerror', None) or error}"

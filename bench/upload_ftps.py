@@ -113,9 +113,7 @@ def _report(found: Mapping[str, Sequence[Measured]], megabytes: int) -> int:
     table(("contender", "x lftp's speed", "MB/s", "CPU s", "peak MB"), lines)
     ratios = sorted(one / each.wall for each, one in zip(found[OURS], base, strict=True))
     held = ratios[len(ratios) // 2] >= GATE and max(each.peak for each in found[OURS]) < MEMORY
-    print(
-        f"{megabytes} MB; the gate ({GATE} of lftp, under {MEMORY / 1e6:.0f} MB) {'holds' if held else 'FAILS'}"
-    )
+    print(f"{megabytes} MB; the gate ({GATE} of lftp, under {MEMORY / 1e6:.0f} MB) {'holds' if held else 'FAILS'}")
     return 0 if held else 1
 
 

@@ -20,8 +20,9 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from resources.failpoint import reach
 from resources.secrets import reveal
-from resources.stores.base import FENCE, Stat, Store, age, inside, occupied
-from resources.stores.ftp_errors import translated
+from resources.stores.base import Stat, Store, inside, occupied
+from resources.stores.ftp_errors import translated, usable_after
+from resources.stores.ftp_names import beside, left, split
 from resources.stores.ftp_reading import incoming
 from resources.stores.ftp_session import Dial, Session, Tls
 from spec.base import Misplaced
@@ -62,7 +63,7 @@ class Server(Store):
             self._reach("stage.begun")
             self._make_folder(session, self._path(session, split(name)[0]))
             path = self._path(session, token)
-            delete(session, path)  # never written over: an older connection may still be writing into it
+            session.delete(path)  # never written over: an older connection may still be writing into it
             self._reach("stage.cleared")
             session.store(path, source)
             self._reach("stage.sent")
@@ -103,15 +104,16 @@ class Server(Store):
     def _exclude(self, token: str, name: str, fence: str) -> bool:
         """Leave older workers nothing to rename; whether what one of them hid was put back."""
         with self._session(f"looking for what older workers left of {name!r}") as session:
-            folder = self._path(session, split(name)[0])
-            found = session.names(folder)
+            found = session.names(self._path(session, split(name)[0]))
+            if split(token)[1] not in found and session.size(self._path(session, token)) is None:
+                raise FileNotFoundError(token)
             if split(token)[1] not in found:
                 raise ConnectorError(
                     f"{self.where}: the server does not list {token!r}, which is there: names that begin with a dot "
                     "have to be listed, or two workers cannot see each other; ask the partner to switch that on"
                 )
             for by in left(found, name, "part", fence) - {fence}:
-                delete(session, f"{folder}/{split(beside(name, by, 'part'))[1]}")
+                session.delete(self._path(session, beside(name, by, "part")))
                 self._reach("publish.excluded")
             gone = left(found, name, "gone", fence)
             for by in gone:
@@ -139,7 +141,7 @@ class Server(Store):
             session.rename(hiding, final)
             raise
         self._reach("publish.replaced")
-        delete(session, hiding)
+        session.delete(hiding)
 
     def stat(self, name: str) -> Stat | None:
         """Size; the hash where the server's is believed."""
@@ -159,7 +161,7 @@ class Server(Store):
                 self._reach("put_back")
             tokens = {beside(name, by, "part") for by in left(found, name, "part", fence)} - keep
             for token in sorted(tokens):
-                delete(session, self._path(session, token))
+                session.delete(self._path(session, token))
                 self._reach("swept")
         return sorted(tokens)
 
@@ -167,7 +169,7 @@ class Server(Store):
         """Where its name is taken, what has the name came after it."""
         hiding, final = self._path(session, beside(name, by, "gone")), self._path(session, name)
         if session.size(final) is not None:
-            delete(session, hiding)
+            session.delete(hiding)
             return
         try:
             session.rename(hiding, final)
@@ -197,7 +199,7 @@ class Server(Store):
             return
         self._reach("remove.known")
         with self._session(f"removing {name!r}") as session:
-            delete(session, self._path(session, hiding))
+            session.delete(self._path(session, hiding))
         self._reach("remove.removed")
 
     def _show_again(self, name: str, fence: str) -> None:
@@ -304,7 +306,7 @@ class Server(Store):
 
     def _make_folder(self, session: Session, folder: str) -> None:
         missing: list[str] = []
-        while folder and not entered(session, folder):
+        while folder and not session.entered(folder):
             missing.append(folder)
             folder = folder.rpartition("/")[0]
         if missing and not self.create_folders:
@@ -315,9 +317,9 @@ class Server(Store):
             try:
                 session.mkd(each)
             except ftplib.error_perm:
-                if not entered(session, each):  # somebody else made it just now
+                if not session.entered(each):  # somebody else made it just now
                     raise
-            self._reach("folder.made")
+        self._reach("folder.made")
 
 
 class FTPS(Server):
@@ -369,47 +371,3 @@ class FTP(Server):
     def warnings(self) -> list[str]:
         """That nothing is protected."""
         return [f"{self.where}: password and files travel in the clear; ask the partner for FTPS or SFTP"]
-
-
-def usable_after(error: BaseException) -> bool:
-    """Whether a connection is in step after an error: the server answered, and did not say goodbye."""
-    if isinstance(error, ftplib.error_perm | ftplib.error_temp):
-        return not str(error).startswith("421")
-    return isinstance(error, FileNotFoundError | ConnectorError)
-
-
-def split(name: str) -> tuple[str, str]:
-    """The folder, with its slash or empty, and what is in it."""
-    folder, slash, base = name.rpartition("/")
-    return folder + slash, base
-
-
-def beside(name: str, fence: str, kind: str) -> str:
-    """The name of what a worker staged ("part") or hid ("gone")."""
-    folder, base = split(name)
-    return f"{folder}.{base}.{fence}.{kind}"
-
-
-def left(found: list[str], name: str, kind: str, fence: str) -> set[str]:
-    """The fences, not newer than `fence`, of those who left such names."""
-    begin, end = f".{split(name)[1]}.", f".{kind}"
-    fences = {each[len(begin) : -len(end)] for each in found if each.startswith(begin) and each.endswith(end)}
-    return {by for by in fences if FENCE.fullmatch(by) and age(by) <= age(fence)}
-
-
-def entered(session: Session, folder: str) -> bool:
-    """Whether there is such a folder."""
-    try:
-        session.cwd(folder)
-    except ftplib.error_perm:
-        return False
-    return True
-
-
-def delete(session: Session, path: str) -> None:
-    """Delete a file; nothing happens when there is none."""
-    try:
-        session.sendcmd(f"DELE {path}")
-    except ftplib.error_perm:
-        if session.size(path) is not None:
-            raise

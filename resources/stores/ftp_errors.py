@@ -126,3 +126,10 @@ def _line(error: Exception) -> tuple[bool, str]:
         return False, f"TLS was not agreed on ({error.reason or error}): check `port`, `tls` and `tls_minimum`"
     found = next((words for kind, words in LINES if isinstance(error, kind)), "")
     return True, found or f"{getattr(error, 'strerror', None) or error}"
+
+
+def usable_after(error: BaseException) -> bool:
+    """Whether a connection is in step after an error: the server answered, and did not say goodbye."""
+    if isinstance(error, ftplib.error_perm | ftplib.error_temp):
+        return not str(error).startswith("421")
+    return isinstance(error, FileNotFoundError | ConnectorError)

@@ -215,6 +215,23 @@ class Session(ftplib.FTP_TLS):
             return None
         return int(reply[3:].strip())
 
+    def delete(self, filename: str) -> str:
+        """Delete a file; nothing happens when there is none."""
+        try:
+            return self.sendcmd(f"DELE {filename}")
+        except ftplib.error_perm as error:
+            if self.size(filename) is not None:
+                raise
+            return str(error)
+
+    def entered(self, folder: str) -> bool:
+        """Whether there is such a folder."""
+        try:
+            self.cwd(folder)
+        except ftplib.error_perm:
+            return False
+        return True
+
     def sha256(self, path: str) -> str | None:
         """The hash as the server computes it, None where it does not."""
         for feature, command in (("HASH", "HASH"), ("XSHA256", "XSHA256")):

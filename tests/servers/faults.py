@@ -55,11 +55,19 @@ class _Connection:
     def __init__(self, line: Line, client: socket.socket, fault: Fault | None) -> None:
         self._line, self._fault, self._over = line, fault, threading.Event()
         self._client, self._server = client, socket.create_connection(line.target)
+        self._ended: list[bool] = []
 
     def run(self) -> None:
         """Relay both ways, each in a thread of its own."""
         for up in (True, False):
-            threading.Thread(target=self._relay, args=(up,), daemon=True).start()
+            threading.Thread(target=self._one_way, args=(up,), daemon=True).start()
+
+    def _one_way(self, up: bool) -> None:
+        self._relay(up)
+        self._ended.append(up)
+        if len(self._ended) == len((True, False)):
+            self._client.close()
+            self._server.close()
 
     def _relay(self, up: bool) -> None:
         source, target = (self._client, self._server) if up else (self._server, self._client)

@@ -21,3 +21,7 @@ class Connector(Model):
     def check(self) -> list[str]:
         """Try the connection; return one sentence a problem, each with what to do about it. Empty means ready."""
         return []
+
+    def warnings(self) -> list[str]:
+        """What is allowed and deserves a thought, one sentence each; nothing is tried."""
+        return []

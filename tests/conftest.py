@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
+from tests.servers.proftpd import FTPServer, running_proftpd
+from tests.servers.pyftpd import running_pyftpd
 from tests.servers.sshd import Sshd, running_sshd
 
 
@@ -44,4 +46,18 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
 def sshd() -> Iterator[Sshd]:
     """One OpenSSH server for the whole session; tests take a `folder()` of it each."""
     with running_sshd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def proftpd_server() -> Iterator[FTPServer]:
+    """One ProFTPD for the whole session: TLS, and its sessions taken up, are demanded."""
+    with running_proftpd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pyftpd_server() -> Iterator[FTPServer]:
+    """One pyftpdlib for the whole session: plain FTP."""
+    with running_pyftpd() as server:
         yield server

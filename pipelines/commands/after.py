@@ -64,12 +64,12 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     if partition and not chosen:
         raise DeclarationError(f"{export} has no window {partition!r} in the ledger")
     newest = _newest_writers(windows)
-    rows = [
-        _verified(project, window, delivery, newest)
-        for window in chosen
-        for delivery in window.deliveries
-        if delivery.reached == "done"
-    ]
+    done = [(window, each) for window in chosen for each in window.deliveries if each.reached == "done"]
+    try:
+        rows = [_verified(project, window, delivery, newest) for window, delivery in done]
+    finally:
+        for name in {delivery.connector for _, delivery in done}:
+            _hang_up(project, name)
     bad = [row for row in rows if row["found"] == "different"]
     if as_json or bad:
         show(rows if as_json else bad, ("partition", "delivery", "found", "detail"), as_json=as_json)
@@ -129,6 +129,12 @@ def _verified(
         "found": "different" if different else "collected" if gone else "as delivered",
         "detail": "; ".join(wrong + gone),
     }  # fmt: skip
+
+
+def _hang_up(project: Project, name: str) -> None:
+    store = project.connectors.get(name)
+    if isinstance(store, Store):
+        store.close()
 
 
 def _collects(project: Project, window: Window, name: str) -> bool:

@@ -108,7 +108,9 @@ def _connect(project: Project, chosen: list[Declared]) -> tuple[list[str], list[
     used = {each.export.source.connector for each in chosen} | {to.to for each in chosen for to in each.export.deliver}
     for name in sorted(used):
         found = project.connectors.get(name).check()
-        problems += [f"{project.connectors.where(name)}: connector {name!r}: {problem}" for problem in found]
+        place = f"{project.connectors.where(name)}: connector {name!r}"
+        problems += [f"{place}: {problem}" for problem in found]
+        advice += [f"{place}: {warning}" for warning in project.connectors.get(name).warnings()]
     for declared in chosen if not problems else []:
         try:
             advice += _advice(project.planner(declared)())

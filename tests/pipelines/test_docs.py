@@ -147,7 +147,7 @@ def test_every_example_can_be_typed(line: str) -> None:
         pass
 
 
-TOGETHER = {"mariadb": "mysql"}
+TOGETHER = {"mariadb": "mysql", "ftps": "ftp"}
 """Connector types that another's page speaks of as well."""
 WANTED: dict[str, tuple[str, set[str]]] = {
     "exports": ("declaration.md", keys(Export)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -28,4 +29,20 @@ def apt_install(*packages: str) -> bool:
     commands = ([apt, "update", "-q"], [apt, "install", "-q", "-y", "--no-install-recommends", *packages])
     return all(
         subprocess.run(command, env=quiet, capture_output=True, check=False).returncode == 0 for command in commands
+    )
+
+
+def apt_download(folder: Path, *packages: str) -> bool:
+    """Download Debian packages into a folder, once; whether they are there now. Nothing is installed."""
+    apt = shutil.which("apt-get")
+    if all(any(folder.glob(f"{package}_*.deb")) for package in packages):
+        return True
+    if apt is None:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    commands = ([apt, "download", "-q", *packages], [apt, "update", "-q"], [apt, "download", "-q", *packages])
+    return any(
+        subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+        and command[1] == "download"
+        for command in commands
     )

@@ -6,6 +6,7 @@ A new store is one function here and one line in SHELVES; what every store must 
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,8 +15,12 @@ from typing import Any, Protocol
 import pytest
 
 from resources.stores.base import Store
+from resources.stores.ftp import FTP, FTPS
 from resources.stores.local import Local
 from resources.stores.sftp import Sftp
+from spec.secrets import FromFile
+from tests.servers.proftpd import FTPServer, own, running_proftpd
+from tests.servers.pyftpd import running_pyftpd
 from tests.servers.sshd import Sshd, running_sshd
 
 
@@ -112,12 +117,57 @@ def sftp(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
     yield Served(server.folder(), lambda path: Sftp.model_validate(server.declared(folder=path.name)))
 
 
+class Remote(Folder):
+    """A folder of an FTP server on this machine, seen from the server's side."""
+
+    def __init__(self, server: FTPServer) -> None:
+        super().__init__(server.folder / uuid.uuid4().hex, lambda _: self._login())
+        self.server = server
+
+    def _login(self) -> Store:
+        """A store that logs in; over TLS where the server has a certificate."""
+        server = self.server
+        login: dict[str, Any] = {
+            "host": server.host,
+            "port": server.port,
+            "user": server.user,
+            "folder": self.path.name,
+        }
+        secret = FromFile(file=str(server.secret))
+        if server.certificate:
+            return FTPS(password=secret, tls_ca=str(server.certificate), **login)
+        return FTP(password=secret, allow_plaintext=True, **login)
+
+    def put(self, name: str, data: bytes) -> None:
+        """The server's user owns it."""
+        super().put(name, data)
+        for path in (self.path / name, *(self.path / name).parents):
+            if path.is_relative_to(self.path):
+                own(path)
+
+
+@contextmanager
+def proftpd(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """ProFTPD, over TLS."""
+    yield Remote(request.getfixturevalue("proftpd_server"))
+
+
+@contextmanager
+def pyftpd(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Shelf]:
+    """pyftpdlib, in the clear."""
+    yield Remote(request.getfixturevalue("pyftpd_server"))
+
+
 SHELVES: dict[str, Shelves] = {
     "local": local,
     "sftp": sftp,
+    "ftps": proftpd,
+    "ftp": pyftpd,
 }
 """Every store, by its name in the tests."""
 SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "sshd": running_sshd,
+    "proftpd_server": running_proftpd,
+    "pyftpd_server": running_pyftpd,
 }
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
 
@@ -37,3 +38,10 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
     """The name of a fresh, empty database; it is dropped after the test."""
     with mariadb_server.database(f"test_{uuid.uuid4().hex[:12]}") as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GcsServer]:
+    """One stand-in for Google Cloud Storage for the whole session, with one bucket."""
+    with running_gcs() as server:
+        yield server

@@ -5,6 +5,7 @@ A new store is one function here and one line in SHELVES; what every store must 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any, Protocol
 import pytest
 
 from resources.stores.base import Store
+from resources.stores.gcs import Gcs
 from resources.stores.local import Local
+from spec.secrets import FromFile
+from tests.servers.gcs import BUCKET, GcsServer
 
 
 class Shelf(Protocol):
@@ -82,8 +86,51 @@ def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     yield Folder(folder / "out")
 
 
+class Bucket:
+    """A prefix of a bucket, seen from the server's side."""
+
+    def __init__(self, server: GcsServer, key: Path) -> None:
+        self.server, self.key, self.prefix = server, key, f"shelf-{uuid.uuid4().hex[:8]}"
+
+    def store(self) -> Store:
+        """A store of this prefix."""
+        return Gcs(
+            bucket=BUCKET, prefix=self.prefix, endpoint=self.server.url, credentials=FromFile(file=str(self.key))
+        )
+
+    def names(self) -> list[str]:
+        """Objects below the prefix."""
+        below = f"{self.prefix}/"
+        return sorted(name.removeprefix(below) for name in self.server.things if name.startswith(below))
+
+    def hidden(self) -> list[str]:
+        """Uploads cannot be listed."""
+        return []
+
+    def get(self, name: str) -> bytes:
+        """The object's bytes."""
+        return self.server.things[f"{self.prefix}/{name}"].data
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write it, without any metadata."""
+        self.server.put(f"{self.prefix}/{name}", data)
+
+    def take(self, name: str) -> None:
+        """Remove it."""
+        del self.server.things[f"{self.prefix}/{name}"]
+
+
+@contextmanager
+def gcs(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
+    """A prefix of Google Cloud Storage."""
+    server: GcsServer = request.getfixturevalue("gcs_server")
+    (folder / "key.json").write_text(server.account(), encoding="utf-8")
+    yield Bucket(server, folder / "key.json")
+
+
 SHELVES: dict[str, Shelves] = {
     "local": local,
+    "gcs": gcs,
 }
 """Every store, by its name in the tests."""
 SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}

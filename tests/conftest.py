@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.azurite import Azurite, running_azurite
 from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
@@ -44,4 +45,11 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
 def gcs_server() -> Iterator[GcsServer]:
     """One stand-in for Google Cloud Storage for the whole session, with one bucket."""
     with running_gcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One Azurite for the whole session, on https."""
+    with running_azurite() as server:
         yield server

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 import pytest
 
+from resources.stores.azure import Azure
 from resources.stores.base import Store
 from resources.stores.gcs import Gcs
 from resources.stores.local import Local
 from spec.secrets import FromFile
+from tests.servers.azurite import Azurite
 from tests.servers.gcs import BUCKET, GcsServer
 
 
@@ -128,8 +130,58 @@ def gcs(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     yield Bucket(server, folder / "key.json")
 
 
+class Container:
+    """A container of Azurite, seen by the account's owner."""
+
+    def __init__(self, server: Azurite, folder: Path) -> None:
+        self.server, self.folder, self.container = server, folder, f"shelf-{uuid.uuid4().hex[:8]}"
+        self.owner = server.service.create_container(self.container)
+        (folder / "sas").write_text(server.sas(self.container, "rcwd"), encoding="utf-8")
+
+    def store(self) -> Store:
+        """A store of this container, by a SAS that allows what is needed and no more."""
+        return Azure(
+            url=self.server.url,
+            container=self.container,
+            prefix="in",
+            sas=FromFile(file=str(self.folder / "sas")),
+            ca_file=str(self.server.certificate),
+        )
+
+    def names(self) -> list[str]:
+        """Blobs, as a listing shows them."""
+        return sorted(blob.name.removeprefix("in/") for blob in self.owner.list_blobs())
+
+    def hidden(self) -> list[str]:
+        """Blobs that have blocks which nobody committed."""
+        found = [blob.name for blob in self.owner.list_blobs(include=["uncommittedblobs"])]
+        return [name for name in found if self.owner.get_blob_client(name).get_block_list("uncommitted")[1]]
+
+    def get(self, name: str) -> bytes:
+        """The blob's bytes."""
+        return bytes(self.owner.download_blob(f"in/{name}").readall())
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write it, without any metadata."""
+        self.owner.upload_blob(f"in/{name}", data, overwrite=True)
+
+    def take(self, name: str) -> None:
+        """Remove it."""
+        self.owner.delete_blob(f"in/{name}")
+
+
+@contextmanager
+def azure(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
+    """A container of Azure Blob Storage."""
+    shelf = Container(request.getfixturevalue("azurite"), folder)
+    yield shelf
+    shelf.owner.delete_container()
+    shelf.owner.close()
+
+
 SHELVES: dict[str, Shelves] = {
     "local": local,
+    "azure": azure,
     "gcs": gcs,
 }
 """Every store, by its name in the tests."""

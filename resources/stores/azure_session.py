@@ -53,8 +53,8 @@ def connected(way: dict[str, str], container: str | None, settings: dict[str, An
         elif "container_url" in way:
             client = ContainerClient.from_container_url(way["container_url"], **settings)
         else:
-            right = AzureSasCredential(way["sas"].lstrip("?")) if "sas" in way else None
-            right = right or AzureNamedKeyCredential(account_of(way["url"]), way["key"])
+            sas, key = way.get("sas", "").lstrip("?"), way.get("key", "")
+            right = AzureSasCredential(sas) if sas else AzureNamedKeyCredential(account_of(way["url"]), key)
             client = ContainerClient(way["url"], container or "", credential=right, **settings)
         refuse_plaintext(bare(client.url), allowed=plaintext)
     except ValueError as error:

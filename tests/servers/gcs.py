@@ -12,12 +12,15 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -113,12 +116,26 @@ class GcsServer:
             try:
                 if path == "/token":
                     return self._token(body)
+                if path == "/account":
+                    return 200, {}, self.account(asked["role"]).encode()
+                if path.startswith("/partner/"):
+                    return self._partner(method, unquote(path.removeprefix("/partner/")), body)
                 if "upload_id" in asked:
                     return self._upload(method, asked["upload_id"], headers.get("content-range", ""), body)
                 self._may(method, headers)
                 return self._api(method, path, asked, body)
             except Refused as refused:
                 return _json({"error": {"code": refused.status, "message": refused.message}}, refused.status)
+
+    def _partner(self, method: str, name: str, body: bytes) -> Answer:
+        """What the bucket's owner does there; without a name, a listing."""
+        if method == "GET":
+            return 200, {}, self.things[name].data if name else json.dumps(sorted(self.things)).encode()
+        if method == "PUT":
+            self.put(name, body)
+        else:
+            del self.things[name]
+        return 204, {}, b""
 
     def _token(self, body: bytes) -> Answer:
         assertion = parse_qs(body.decode())["assertion"][0]
@@ -276,8 +293,20 @@ class Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
+def gcs_process() -> Iterator[GcsServer]:
+    """Serve an empty bucket from a process of its own. Of what is yielded, only the address says something."""
+    command = [sys.executable, "-m", "tests.servers.gcs"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout
+        try:
+            yield GcsServer(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+@contextmanager
 def running_gcs() -> Iterator[GcsServer]:
-    """Serve an empty bucket on a free port."""
+    """Serve an empty bucket on a free port of this process."""
     gcs = GcsServer()
     handler = type("Bound", (Handler,), {"gcs": gcs})
     with Quiet(("127.0.0.1", 0), handler) as server:
@@ -289,3 +318,9 @@ def running_gcs() -> Iterator[GcsServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+if __name__ == "__main__":
+    with running_gcs() as served:
+        print(served.url, flush=True)  # noqa: T201  (how the parent learns the port)
+        threading.Event().wait()

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import pytest
+import requests
 
 from resources.stores.azure import Azure
 from resources.stores.base import Store
 from resources.stores.gcs import Gcs
 from resources.stores.local import Local
 from spec.secrets import FromFile
-from tests.servers.azurite import Azurite
-from tests.servers.gcs import BUCKET, GcsServer
+from tests.servers.azurite import Azurite, running_azurite
+from tests.servers.gcs import BUCKET, GcsServer, gcs_process
 
 
 class Shelf(Protocol):
@@ -89,7 +91,7 @@ def local(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
 
 
 class Bucket:
-    """A prefix of a bucket, seen from the server's side."""
+    """A prefix of a bucket, seen by its owner."""
 
     def __init__(self, server: GcsServer, key: Path) -> None:
         self.server, self.key, self.prefix = server, key, f"shelf-{uuid.uuid4().hex[:8]}"
@@ -102,8 +104,9 @@ class Bucket:
 
     def names(self) -> list[str]:
         """Objects below the prefix."""
+        found: list[str] = self._ask("GET", "").json()
         below = f"{self.prefix}/"
-        return sorted(name.removeprefix(below) for name in self.server.things if name.startswith(below))
+        return [name.removeprefix(below) for name in found if name.startswith(below)]
 
     def hidden(self) -> list[str]:
         """Uploads cannot be listed."""
@@ -111,22 +114,28 @@ class Bucket:
 
     def get(self, name: str) -> bytes:
         """The object's bytes."""
-        return self.server.things[f"{self.prefix}/{name}"].data
+        return self._ask("GET", f"{self.prefix}/{name}").content
 
     def put(self, name: str, data: bytes) -> None:
         """Write it, without any metadata."""
-        self.server.put(f"{self.prefix}/{name}", data)
+        self._ask("PUT", f"{self.prefix}/{name}", data)
 
     def take(self, name: str) -> None:
         """Remove it."""
-        del self.server.things[f"{self.prefix}/{name}"]
+        self._ask("DELETE", f"{self.prefix}/{name}")
+
+    def _ask(self, method: str, name: str, data: bytes = b"") -> requests.Response:
+        answer = requests.request(method, f"{self.server.url}/partner/{quote(name, safe='')}", data=data, timeout=60)
+        answer.raise_for_status()
+        return answer
 
 
 @contextmanager
 def gcs(request: pytest.FixtureRequest, folder: Path) -> Iterator[Shelf]:
     """A prefix of Google Cloud Storage."""
     server: GcsServer = request.getfixturevalue("gcs_server")
-    (folder / "key.json").write_text(server.account(), encoding="utf-8")
+    key = requests.get(f"{server.url}/account?role=user", timeout=60).text
+    (folder / "key.json").write_text(key, encoding="utf-8")
     yield Bucket(server, folder / "key.json")
 
 
@@ -185,5 +194,8 @@ SHELVES: dict[str, Shelves] = {
     "gcs": gcs,
 }
 """Every store, by its name in the tests."""
-SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "azurite": running_azurite,
+    "gcs_server": gcs_process,
+}
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

@@ -161,18 +161,19 @@ class Azure(Store):
         """False when something else has the name by now, or the blocks are gone."""
         from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError
-        from azure.storage.blob import BlobBlock, BlockState, ContentSettings
+        from azure.storage.blob import BlobBlock, BlockState, ContentSettings, StandardBlobTier
 
         blocks = [BlobBlock(block, BlockState.UNCOMMITTED) for block in staged.blocks()]
         match: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if seen:
             match = {"etag": seen.etag, "match_condition": MatchConditions.IfNotModified}
         about = ContentSettings("application/octet-stream", content_md5=bytearray.fromhex(staged.md5))
+        tier = StandardBlobTier(self.tier) if self.tier else None
         labels = self.metadata | {SHA256: staged.sha256, UPLOAD: staged.upload}
         with self._asking(f"publishing {name!r}"):
             try:
                 self._blob(name).commit_block_list(
-                    blocks, content_settings=about, metadata=labels, standard_blob_tier=self.tier, **match
+                    blocks, content_settings=about, metadata=labels, standard_blob_tier=tier, **match
                 )
             except HttpResponseError as error:
                 if code_of(error) in CHANGED:
@@ -285,9 +286,11 @@ class Azure(Store):
         return given | {"url": self.url or f"https://{self.account}.blob.core.windows.net"}
 
     def _settings(self) -> dict[str, Any]:
-        """The library's own retries are off: what is tried again, and when, is decided by whoever calls."""
+        """The library's own retries are off, but for blocks: what is tried again is decided by whoever calls."""
+        from azure.storage.blob import LinearRetry
+
         return {
-            "retry_total": 0,
+            "retry_policy": LinearRetry(backoff=1, retry_total=0),
             "connection_timeout": self.connect_timeout,
             "read_timeout": self.idle_timeout,
             "connection_verify": self.ca_file or True,

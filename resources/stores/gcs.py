@@ -35,6 +35,10 @@ FIELDS = "generation,metageneration,size,metadata"
 LONGEST_LINK = 7 * 24 * 3600
 OK, MISSING, CHANGED = frozenset({200, 201}), frozenset({404}), frozenset({412})
 UNFINISHED, ENDED = 308, frozenset({404, 410, 499})
+ANSWERS = OK | CHANGED | ENDED | {UNFINISHED}
+"""What an upload may answer that is for us to judge."""
+RESUMES = 3
+"""How often staging goes on after a broken line before the whole step is taken again."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class Gcs(Store):
         uri = self._begin(name, seen, upload, sums)
         reach("gcs.stage.begun")
         with source.open("rb") as reader:
-            self._send(doing, uri, reader, 0, last_piece(sums.size), "*")
+            self._send_patiently(doing, uri, reader, last_piece(sums.size))
         reach("gcs.stage.sent")
         return json.dumps(asdict(Staged(fence, place, upload, uri, seen.generation, sums.sha256, sums.size)))
 
@@ -124,15 +128,27 @@ class Gcs(Store):
             raise ConnectorError(f"writing {name!r} in {self._where}: the server began no upload", retriable=True)
         return str(uri)
 
+    def _send_patiently(self, doing: str, uri: str, reader: BinaryIO, end: int) -> None:
+        """Send all bytes before `end`; after a broken line, go on with what the server has not got."""
+        at = 0
+        for tries_left in range(RESUMES, -1, -1):
+            try:
+                at = at if tries_left == RESUMES else _arrived(self._asked(doing, uri))
+                self._send(doing, uri, reader, at, end, "*")
+            except ConnectorError as error:
+                if not error.retriable or not tries_left:
+                    raise
+            else:
+                return
+
     def _send(self, doing: str, uri: str, reader: BinaryIO, at: int, end: int, total: str) -> Any:
         """Send bytes from `at` to `end`; the answer to the last piece, None when there was none to send."""
         answer = None
-        while at < end or (total == "0" and answer is None):
+        while at < end:
             reader.seek(at)
             data = reader.read(min(PIECE, end - at))
-            span = f"bytes {at}-{at + len(data) - 1}/{total}" if data else f"bytes */{total}"
-            accept = OK | CHANGED | ENDED | {UNFINISHED}
-            answer = self._session.upload(doing, "PUT", uri, accept, data=data, headers={"Content-Range": span})
+            headers = {"Content-Range": f"bytes {at}-{at + len(data) - 1}/{total}"}
+            answer = self._session.upload(doing, "PUT", uri, ANSWERS, data=data, headers=headers)
             reach("gcs.piece")
             if answer.status_code != UNFINISHED:
                 return answer
@@ -142,14 +158,13 @@ class Gcs(Store):
     def staged(self, token: str) -> bool:
         """Whether the upload is there with all pieces that were sent."""
         staged = _read(token)
-        answer = self._asked(staged)
+        answer = self._asked(f"asking for the upload of {staged.place}", staged.uri)
         return answer.status_code == UNFINISHED and _arrived(answer) >= last_piece(staged.size)
 
-    def _asked(self, staged: Staged) -> Any:
-        """How much of an upload has arrived."""
-        accept = OK | ENDED | CHANGED | {UNFINISHED}
-        doing = f"asking for the upload of {staged.place}"
-        return self._session.upload(doing, "PUT", staged.uri, accept, headers={"Content-Range": "bytes */*"})
+    def _asked(self, doing: str, uri: str, total: str = "*") -> Any:
+        """How much of an upload has arrived; with the total, it ends where all has."""
+        headers = {"Content-Range": f"bytes */{total}"}
+        return self._session.upload(doing, "PUT", uri, ANSWERS, headers=headers)
 
     def publish(self, token: str, name: str, replaces: str | None, source: Path) -> None:
         """Send the last piece: the object appears, if what has its name is still what stage saw."""
@@ -169,18 +184,14 @@ class Gcs(Store):
             self._conflict(name, replaces, staged)
 
     def _finish(self, name: str, staged: Staged, source: Path) -> Any:
-        asked = self._asked(staged)
+        doing = f"publishing {name!r}"
+        asked = self._asked(doing, staged.uri)
         if asked.status_code != UNFINISHED:
             return asked
         reach("gcs.publish.finishes")
         with source.open("rb") as reader:
-            doing = f"publishing {name!r}"
             answer = self._send(doing, staged.uri, reader, _arrived(asked), staged.size, str(staged.size))
-        if answer is None:
-            headers = {"Content-Range": f"bytes */{staged.size}"}
-            accept = OK | ENDED | CHANGED | {UNFINISHED}
-            answer = self._session.upload(doing, "PUT", staged.uri, accept, headers=headers)
-        return answer
+        return answer or self._asked(doing, staged.uri, str(staged.size))
 
     def _conflict(self, name: str, replaces: str | None, staged: Staged) -> None:
         """Something else was there first, or the upload is over; if it is ours, only its answer was lost."""
@@ -202,16 +213,11 @@ class Gcs(Store):
     def _seen(self, name: str) -> Seen:
         answer = self._ask(f"looking for {name!r}", "GET", name, OK | MISSING, fields=FIELDS)
         if answer.status_code in MISSING:
-            self._refuse_no_bucket(answer)
             return Seen()
         found, labels = answer.json(), answer.json().get("metadata") or {}
         return Seen(
             found["generation"], found["metageneration"], int(found["size"]), labels.get(SHA256), labels.get(UPLOAD)
         )
-
-    def _refuse_no_bucket(self, answer: Any) -> None:
-        if "bucket" in answer.text.lower() and "no such object" not in answer.text.lower():
-            raise ConnectorError(f"{self._where}: there is no such bucket; check `bucket`, and make it first")
 
     def _hash(self, name: str, seen: Seen) -> str:
         return seen.sha256 or self.digest(name)
@@ -248,13 +254,13 @@ class Gcs(Store):
         return f"gs://{self.bucket}/{self._object(name)}"
 
     def link(self, name: str, seconds: int) -> str:
-        """A signed URL (version 4), for seven days at most. Raises ConnectorError without a service account's key."""
+        """A signed URL (version 4), for seven days at most; the location where the account has no key to sign with."""
         from google.auth.credentials import Signing
         from google.cloud import storage
 
         credentials = self._session.credentials
         if not isinstance(credentials, Signing):
-            raise ConnectorError(f"{self._where}: signing a link needs a service account's key in `credentials`")
+            return self.location(name)
         client = storage.Client(self.project or "-", credentials, client_options={"api_endpoint": self._base})
         blob = client.bucket(self.bucket).blob(self._object(name))
         signed = blob.generate_signed_url(version="v4", expiration=min(seconds, LONGEST_LINK), method="GET")

@@ -14,6 +14,8 @@ from spec.errors import ConnectorError, DeclarationError
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 RETRIABLE = frozenset({408, 429, 500, 502, 503, 504})
+MISSING, NO_BUCKET = 404, "The specified bucket"
+"""A missing object may be what is asked about; a missing bucket never is."""
 ADVICE = {
     400: "the request was not understood",
     401: "the credentials were not accepted: make a new key for the service account",
@@ -61,7 +63,7 @@ class Session:
             raise broken(error, f"{doing} in {self.where}") from None
         except auth.GoogleAuthError as error:
             raise _unauthorised(error, f"{doing} in {self.where}") from None
-        if answer.status_code not in accept:
+        if answer.status_code not in accept or (answer.status_code == MISSING and _said(answer).startswith(NO_BUCKET)):
             raise _refused(answer, f"{doing} in {self.where}")
         return answer
 

@@ -266,16 +266,17 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "answer lost":
             self.close_connection = True
             return
-        self._reply(*answer)
+        self._reply(*answer, cut=len(answer[2]) // 2 if fault == "cut" else None)
 
-    def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _reply(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:cut])
+        self.close_connection = self.close_connection or cut is not None
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_one  # noqa: N815
 

@@ -17,15 +17,17 @@ from spec.errors import ConnectorError, DeclarationError
 RETRIABLE = frozenset({408, 429, 500, 502, 503, 504})
 BUSY = frozenset({"ContainerBeingDeleted", "OperationTimedOut", "ServerBusy", "InternalError"})
 RIGHTS = "it needs read, create, write and delete (`sp=rcwd`) on the container"
+NOT_ACCEPTED = "the key or SAS was not accepted: it is not for this account, has expired or was altered"
+LOGIN = frozenset({"AuthenticationFailed", "AuthorizationFailure"})
+"""What the service says of a wrong signature; Azurite says the second, which there also stands for firewalls."""
 ADVICE = {
-    "AuthenticationFailed": "the key or SAS was not accepted: it is not for this account, has expired or was altered; "
-    "ask for a new one",
+    "AuthenticationFailed": f"{NOT_ACCEPTED}; ask for a new one",
     "AuthorizationPermissionMismatch": f"the SAS does not allow this: {RIGHTS}",
     "AuthorizationResourceTypeMismatch": "the SAS is not for single blobs: it needs `srt=co`, or to be a container's",
     "AuthorizationServiceMismatch": "the SAS is not for blobs: it needs `ss=b`, or to be a container's",
     "AuthorizationProtocolMismatch": "the SAS allows https only",
     "AuthorizationSourceIPMismatch": "the SAS does not allow this machine's address",
-    "AuthorizationFailure": "the account allows no such access from here: a firewall rule, or its keys are turned off",
+    "AuthorizationFailure": f"{NOT_ACCEPTED}; or a firewall of the account keeps this machine out",
     "KeyBasedAuthenticationNotPermitted": "the account's keys are turned off: use a SAS that was made with Entra ID",
     "PublicAccessNotPermitted": "nothing was given to log in with",
     "NoAuthenticationInformation": "nothing was given to log in with",
@@ -110,7 +112,7 @@ def refused(error: Any, doing: str, ends: str | None = None) -> ConnectorError:
     code = code_of(error) or "no reason given"
     retriable = error.status_code in RETRIABLE or code in BUSY
     advice = ADVICE.get(code, "it is tried again" if retriable else "see what the server said")
-    if code == "AuthenticationFailed" and ends:
+    if code in LOGIN and ends:
         advice += f" (this SAS is valid until {ends})"
     return ConnectorError(f"{doing}: {error.status_code} {code}; {advice}", retriable=retriable)
 

@@ -122,9 +122,9 @@ def altered(sas: str) -> str:
 REFUSED = {
     "no right to write": (lambda make: {"sas": make.sas("rd")}, r"403 AuthorizationPermissionMismatch.*`sp=rcwd`"),
     "no right to read": (lambda make: {"sas": make.sas("cwd")}, r"403 AuthorizationPermissionMismatch.*`sp=rcwd`"),
-    "expired": (lambda make: {"sas": make.sas(hours=-1)}, r"403 AuthenticationFailed.*has expired.*valid until 20\d\d-"),
-    "altered": (lambda make: {"sas": altered(make.sas())}, "403 AuthenticationFailed; the key or SAS was not accepted"),
-    "wrong key": (lambda _: {"key": "d3Jvbmc="}, "403 AuthenticationFailed; the key or SAS was not accepted"),
+    "expired": (lambda make: {"sas": make.sas(hours=-1)}, r"403 Auth.*Fail.*has expired.*valid until 20\d\d-"),
+    "altered": (lambda make: {"sas": altered(make.sas())}, r"403 Auth\w+; the key or SAS was not accepted"),
+    "wrong key": (lambda _: {"key": "d3Jvbmc="}, r"403 Auth\w+; the key or SAS was not accepted"),
     "no container": (
         lambda make: {"key": make.server.key, "container": "nobodys"}, "404 ContainerNotFound.*check `container`",
     ),
@@ -151,7 +151,7 @@ def test_a_refusal_is_one_sentence(make: Making, part: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"key": "no base64!"}, "is no base64 text"),
+        ({"key": "abc"}, "is no base64 text"),
         ({"connection_string": "geheim=1"}, "`connection_string` is not what Azure calls one"),
         ({"container_url": "geheim"}, "`container_url` is not what Azure calls one"),
         ({"container_url": "http://blob.example.com/box?sig=geheim"}, "plain text"),

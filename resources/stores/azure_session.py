@@ -90,10 +90,10 @@ def translated(doing: str, ends: str | None = None) -> Iterator[None]:
 
     try:
         yield
-    except azure.HttpResponseError as error:
-        raise refused(error, doing, ends) from None
     except AzureSigningError:
         raise DeclarationError(f"{doing}: the account's key is no base64 text; copy it again") from None
+    except azure.HttpResponseError as error:
+        raise refused(error, doing, ends) from None
     except azure.ServiceRequestError as error:
         raise _unreached(error, doing) from None
     except azure.AzureError:

@@ -129,7 +129,12 @@ def test_what_was_written_since_stage_saw_is_not_replaced(server: GcsServer, sto
 def test_what_comes_in_the_last_moment_is_not_replaced(server: GcsServer, store: Gcs, part: Path) -> None:
     """After the look and before the last piece: the server's precondition refuses."""
     token = store.stage(part, "x.csv", "g1-f1")
-    failpoint.install(lambda name: server.put("x.csv", b"else") and None if name == "gcs.publish.finishes" else None)
+
+    def meddle(name: str) -> None:
+        if name == "gcs.publish.finishes":
+            server.put("x.csv", b"else")
+
+    failpoint.install(meddle)
     try:
         with pytest.raises(ConnectorError, match="was not written by this delivery"):
             store.publish(token, "x.csv", None, part)
@@ -141,11 +146,15 @@ def test_what_comes_in_the_last_moment_is_not_replaced(server: GcsServer, store:
 def test_what_comes_before_the_removal_stays(server: GcsServer, store: Gcs, part: Path) -> None:
     """The same bytes written anew by somebody who overtook us are not the object that was looked at."""
     store.publish(store.stage(part, "x.csv", "g1-f1"), "x.csv", None, part)
-    store.remove("x.csv", hashlib.sha256(BIG).hexdigest(), "g1-f1", lambda: server.put("x.csv", BIG) and None)
+
+    def overtake() -> None:
+        server.put("x.csv", BIG)
+
+    store.remove("x.csv", hashlib.sha256(BIG).hexdigest(), "g1-f1", overtake)
     assert server.things["x.csv"].data == BIG
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a deleted key": ({"known": False}, "credentials were not accepted"),
     "a role that only reads": ({"role": "viewer"}, r"403 .*roles/storage\.objectUser"),
     "a role that only writes": ({"role": "creator"}, r"403 .*roles/storage\.objectUser"),
@@ -175,7 +184,7 @@ def test_the_address_of_an_upload_is_in_no_text(server: GcsServer, store: Gcs, p
     assert number in token
     said = []
     for fault in ("lost", 503, 400, 403):
-        server.fault = lambda line, fault=fault: fault if "upload_id" in line else None  # type: ignore[misc]
+        server.fault = lambda line, fault=fault: fault if "upload_id" in line else None
         for step in (lambda: store.staged(token), lambda: store.publish(token, "x.csv", None, part)):
             with pytest.raises(ConnectorError) as refused:
                 step()

@@ -152,6 +152,8 @@ class Gcs(Store):
             reach("gcs.piece")
             if answer.status_code != UNFINISHED:
                 return answer
+            if _arrived(answer) <= at:
+                raise ConnectorError(f"{doing} in {self._where}: the server kept nothing of a piece", retriable=True)
             at = _arrived(answer)
         return answer
 

@@ -89,10 +89,13 @@ def test_a_line_that_breaks_costs_a_piece(server: GcsServer, store: Gcs, part: P
     assert sum("uploadType=resumable&name" in line for line in server.requests) == 1
 
 
-def test_a_line_that_stays_broken_ends_the_step(server: GcsServer, store: Gcs, part: Path) -> None:
+@pytest.mark.parametrize(("status", "said"), [(503, "503"), (308, "kept nothing of a piece")])
+def test_a_line_that_stays_broken_ends_the_step(
+    server: GcsServer, store: Gcs, part: Path, status: int, said: str
+) -> None:
     """The control: it is not tried for ever, and said to be worth another try."""
-    server.fault = lambda line: 503 if "bytes 8388608-" in line else None
-    with pytest.raises(ConnectorError, match="503") as broken:
+    server.fault = lambda line: status if "bytes 8388608-" in line else None
+    with pytest.raises(ConnectorError, match=said) as broken:
         store.stage(part, "x.csv", "g1-f1")
     assert broken.value.retriable
 

@@ -58,8 +58,15 @@ class _Connection:
 
     def run(self) -> None:
         """Relay both ways, each in a thread of its own."""
-        for up in (True, False):
-            threading.Thread(target=self._relay, args=(up,), daemon=True).start()
+        threading.Thread(target=self._both, daemon=True).start()
+
+    def _both(self) -> None:
+        with self._client, self._server:
+            ways = [threading.Thread(target=self._relay, args=(up,), daemon=True) for up in (True, False)]
+            for way in ways:
+                way.start()
+            for way in ways:
+                way.join()
 
     def _relay(self, up: bool) -> None:
         source, target = (self._client, self._server) if up else (self._server, self._client)

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.azurite import Azurite, running_azurite
+from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
 from tests.servers.proftpd import FTPServer, running_proftpd
 from tests.servers.pyftpd import running_pyftpd
+from tests.servers.seaweed import SeaweedServer, running_seaweed
 from tests.servers.sshd import Sshd, running_sshd
 
 
@@ -40,6 +43,27 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
     """The name of a fresh, empty database; it is dropped after the test."""
     with mariadb_server.database(f"test_{uuid.uuid4().hex[:12]}") as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[SeaweedServer]:
+    """One SeaweedFS, with its S3 gateway, for the whole session."""
+    with running_seaweed() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GcsServer]:
+    """One stand-in for Google Cloud Storage for the whole session, with one bucket."""
+    with running_gcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One Azurite for the whole session, on https."""
+    with running_azurite() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ OUTSIDE: Final = frozenset({"tests", "bench", "demo"})
 DAGSTER_FILES: Final = ("pipelines/definitions.py", "schedules/", "assets/graph.py", "assets/partitions.py")
 COMMAND: Final = ("pipelines/cli.py", "pipelines/runs.py", "pipelines/commands/")
 VENDORS: Final = frozenset(
-    {"adbc_driver_postgresql", "azure", "boto3", "botocore", "google", "googleapiclient", "oracledb", "paramiko",
-     "psycopg", "pymssql", "pysequoia", "redshift_connector", "snowflake"}
+    {"adbc_driver_postgresql", "azure", "boto3", "botocore", "google", "google_crc32c", "googleapiclient", "oracledb", "paramiko",
+     "psycopg", "pymssql", "pysequoia", "redshift_connector", "requests", "snowflake"}
 )  # fmt: skip
 ENGINE: Final = frozenset({"duckdb", "polars", "pyarrow", "sqlalchemy", "sqlglot"})
 

@@ -17,7 +17,7 @@ from resources.stores.base import Store
 from resources.stores.ftp import FTP, FTPS
 from spec.errors import ConnectorError, LeaseLost
 from spec.secrets import FromFile
-from tests.resources.stores.shelves import Remote
+from tests.resources.stores.shelf_served import Remote
 from tests.servers.proftpd import FTPServer, running_proftpd
 from tests.servers.pyftpd import running_pyftpd
 from tests.servers.scripted_ftp import scripted_ftp

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resources.stores.shelves import Remote
+from tests.resources.stores.shelf_served import Remote
 from tests.servers.proftpd import PASSWORD, FTPServer
 from tests.small import CONNECTORS, Small, day
 

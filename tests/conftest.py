@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers.mariadb import MariaDBServer, running_mariadb
 from tests.servers.postgres import PostgresServer, running_postgres
+from tests.servers.seaweed import SeaweedServer, running_seaweed
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,10 @@ def mariadb_name(mariadb_server: MariaDBServer) -> Iterator[str]:
     """The name of a fresh, empty database; it is dropped after the test."""
     with mariadb_server.database(f"test_{uuid.uuid4().hex[:12]}") as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[SeaweedServer]:
+    """One SeaweedFS, with its S3 gateway, for the whole session."""
+    with running_seaweed() as server:
+        yield server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("memory", "backfill", "killed", "speed", "window", "mysql", "shape")
+NAMES = ("memory", "backfill", "killed", "speed", "window", "mysql", "shape", "upload")
 
 
 def main() -> int:

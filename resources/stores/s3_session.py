@@ -58,7 +58,7 @@ class Bucket(Store):
     tags: dict[str, str] = Field(default_factory=dict, max_length=10)
     acl: Literal["bucket-owner-full-control"] | None = None
     checksum: Checksum = Field(default="crc32", description="md5 for services that know no other")
-    concurrency: Annotated[int, Field(ge=1, le=32, description="parts on the way at once")] = 4
+    concurrency: Annotated[int, Field(ge=1, le=32, description="parts on the way at once")] = 8
     part_size: Size = "16MiB"
 
     _client: Any = PrivateAttr(default=None)

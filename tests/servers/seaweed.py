@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -88,7 +89,7 @@ class SeaweedServer:
         )
 
     def prefix(self) -> str:
-        """A fresh, empty folder of the bucket BUCKET: each bucket costs seven of the server's fifty volumes."""
+        """A fresh, empty folder in BUCKET: a bucket each would cost seven of the server's fifty volumes."""
         return f"test {uuid.uuid4().hex[:12]}/in"
 
 
@@ -144,8 +145,6 @@ def _started(home: Path, secure: Sequence[str]) -> tuple[subprocess.Popen[bytes]
 
 
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-    import ssl
-
     context = ssl._create_unverified_context() if url.startswith("https") else None  # noqa: S323  (a look at a port)
     ends = time.monotonic() + START_SECONDS
     while time.monotonic() < ends and process.poll() is None:

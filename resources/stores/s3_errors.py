@@ -60,6 +60,8 @@ WORDS: Mapping[str, tuple[bool, str]] = {
     "EndpointConnectionError": (True, "check `endpoint_url` or `region`, and the network"),
     "ConnectTimeoutError": (True, "nothing answered in `connect_timeout`: check `endpoint_url`, and the network"),
     "ProxyConnectionError": (True, "check `proxy`"),
+    "IncompleteReadError": (True, "the line broke"),
+    "MetadataRetrievalError": (True, "the machine's own role could not be asked for"),
     "NoCredentialsError": (False, "give `access_key_id` and `secret_access_key`, or `profile`, or a role to this host"),
     "ProfileNotFound": (False, "check `profile` against ~/.aws/config"),
     "ParamValidationError": (False, "check the connector's settings"),

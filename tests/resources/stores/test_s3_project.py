@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,15 @@ partner:
   secret_access_key: {file: secret}
   attempts: 1
 """
+KILLED = """\
+import os, sys
+from pathlib import Path
+from resources import failpoint
+from tests.small import Small
+failpoint.install(lambda name: os._exit(9) if name == sys.argv[1] else None)
+print([outcome.detail for outcome in Small(Path.cwd()).journey().run([sys.argv[2]])])
+"""
+SOURCES = sorted((Path(__file__).parents[3] / "resources/stores").glob("s3*.py"))
 CANARY = "canary/+secret"
 
 
@@ -45,6 +58,16 @@ class Partner:
         ended = self.small.outgate(*words, PARTNER_KEY=KEY)
         assert not [word for word in (KEY, SECRET, CANARY) if word in ended.stdout + ended.stderr]
         return ended
+
+    def kill(self, point: str, key: str) -> None:
+        """Run a window in a process that ends at once, as by kill -9, when it is at that point."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")}
+        words = [sys.executable, "-c", KILLED, point, key]
+        place = {"PARTNER_KEY": KEY, "PYTHONPATH": str(Path(__file__).parents[3])}
+        ended = subprocess.run(
+            words, cwd=self.small.root, env=kept | place, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 9, (point, ended.stdout, ended.stderr)
 
     def objects(self) -> dict[str, tuple[str, bytes]]:
         """When it was written, and the bytes, of each object, by name."""
@@ -105,3 +128,29 @@ def test_no_secret_is_shown_when_it_is_refused(partner: Partner) -> None:
     partner.secret(SECRET)
     assert partner.outgate("run", "sales", "--partition", day(0)).returncode == 0
     assert len(partner.objects()) == 2
+
+
+def test_a_kill_at_any_step_loses_and_doubles_nothing(partner: Partner) -> None:
+    """Each window's worker is killed somewhere else, one of them twice; one backfill, and all is there, and no more."""
+    points = sorted(set(re.findall(r'reach\("(s3\.(?:stage|publish)\.\w+)"\)', "".join(map(Path.read_text, SOURCES)))))
+    assert len(points) >= 8
+    for number, point in enumerate(points):
+        partner.kill(point, day(number))
+    partner.kill("s3.swept", day(points.index("s3.stage.sent")))
+    last = len(points) - 1
+    assert partner.outgate("backfill", "sales", "--from", day(0), "--to", day(last)).returncode == 0
+    found = partner.objects()
+    names = {
+        f"sales/{day(number)}/{name}"
+        for number in range(last + 1)
+        for name in (f"sales_{day(number)}.csv", "_manifest.json")
+    }
+    ids = [
+        line.split(b",")[0]
+        for name, (_, data) in found.items()
+        if name.endswith(".csv")
+        for line in data.splitlines()[1:]
+    ]
+    assert (set(found), sorted(map(int, ids))) == (names, list(range(ROWS_A_DAY * len(points))))
+    uploads = partner.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{partner.prefix}/")
+    assert uploads.get("Uploads", []) == []

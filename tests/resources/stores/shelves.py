@@ -19,7 +19,7 @@ from resources.stores.base import Store
 from resources.stores.local import Local
 from resources.stores.s3 import S3
 from spec.secrets import FromEnv
-from tests.servers.seaweed import BUCKET, KEY, SECRET, SeaweedServer
+from tests.servers.seaweed import BUCKET, KEY, SECRET, SeaweedServer, running_seaweed
 
 
 class Shelf(Protocol):
@@ -162,5 +162,7 @@ SHELVES: dict[str, Shelves] = {
     "s3": s3,
 }
 """Every store, by its name in the tests."""
-SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {}
+SERVERS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "seaweed_server": running_seaweed,
+}
 """How the servers that shelves ask for by fixture are started where there is no pytest."""

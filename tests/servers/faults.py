@@ -57,9 +57,17 @@ class _Connection:
         self._client, self._server = client, socket.create_connection(line.target)
 
     def run(self) -> None:
-        """Relay both ways, each in a thread of its own."""
-        for up in (True, False):
-            threading.Thread(target=self._relay, args=(up,), daemon=True).start()
+        """Relay both ways, each in a thread of its own, and close both ends when both have come to theirs."""
+        ways = [threading.Thread(target=self._relay, args=(up,), daemon=True) for up in (True, False)]
+        for way in ways:
+            way.start()
+        threading.Thread(target=self._close, args=(ways,), daemon=True).start()
+
+    def _close(self, ways: list[threading.Thread]) -> None:
+        for way in ways:
+            way.join()
+        self._client.close()
+        self._server.close()
 
     def _relay(self, up: bool) -> None:
         source, target = (self._client, self._server) if up else (self._server, self._client)

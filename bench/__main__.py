@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("memory", "backfill", "killed", "speed", "window", "mysql", "shape", "upload_sftp", "upload_ftps")
+NAMES = (
+    "memory", "backfill", "killed", "speed", "window", "mysql", "shape", "upload", "upload_sftp", "upload_ftps"
+)  # fmt: skip
 
 
 def main() -> int:

@@ -187,7 +187,9 @@ class Racer(threading.Thread):
 
 def test_sweeping_takes_what_older_workers_left(shelf: Shelf, store: Store, part: Path) -> None:
     """Of this name only, but for what is kept."""
+    part.write_bytes(b"older")
     old, other = store.stage(part, "x.csv", "g1-f1"), store.stage(part, "x.csv.gz", "g1-f1")
+    part.write_bytes(b"rows")
     mine = store.stage(part, "x.csv", "g1-f2")
     store.sweep("x.csv", frozenset({mine}), "g1-f2")
     assert (store.staged(mine), store.staged(other)) == (True, True)

@@ -14,7 +14,10 @@ import pytest
 
 from resources.stores.s3 import S3
 from spec.secrets import FromEnv
-from tests.servers.seaweed import BUCKET, KEY, SECRET, SeaweedServer
+from tests.servers.seaweed import BUCKET, SeaweedServer
+
+KEYS = {"OUTGATE_S3_KEY": KEY, "OUTGATE_S3_SECRET": SECRET}
+
 
 class OneByOne(S3):
     """S3 completes an upload and looks at its condition in one step; SeaweedFS 4.48, unlike with a PUT, in two.

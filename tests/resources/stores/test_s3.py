@@ -22,7 +22,7 @@ from resources.stores.s3_errors import Refusal, translated
 from resources.stores.s3_upload import MOST_PARTS, Piece, Upload, pieces
 from spec.errors import ConnectorError
 from spec.secrets import FromEnv
-from tests.resources.stores.shelves import KEYS, Tray
+from tests.resources.stores.shelf_s3 import KEYS, Tray
 from tests.servers.seaweed import BUCKET, READER, READER_SECRET, SeaweedServer, running_seaweed
 
 KEY, SECRET = FromEnv(env="OUTGATE_S3_KEY"), FromEnv(env="OUTGATE_S3_SECRET")

@@ -14,7 +14,7 @@ import pytest
 
 from resources.stores.s3 import S3
 from spec.secrets import FromEnv
-from tests.servers.seaweed import BUCKET, SeaweedServer
+from tests.servers.seaweed import BUCKET, KEY, SECRET, SeaweedServer
 
 KEYS = {"OUTGATE_S3_KEY": KEY, "OUTGATE_S3_SECRET": SECRET}
 

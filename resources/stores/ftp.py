@@ -85,9 +85,9 @@ class Server(Store):
         if not self.staged(token):
             raise FileNotFoundError(token)
         self._reach("publish.begun")
-        shown = self._exclude(token, name, fence)
+        listed, shown = self._exclude(token, name, fence)
         self._reach("publish.alone")
-        self._refuse_stranger(name, replaces, shown=shown)
+        self._refuse_stranger(name, replaces, listed=listed, shown=shown)
         self._reach("publish.looked")
         with self._session(f"publishing {name!r}") as session:
             part, final = self._path(session, token), self._path(session, name)
@@ -101,8 +101,8 @@ class Server(Store):
                 self._replace_by_hiding(session, part, final, self._path(session, beside(name, fence, "gone")))
             self._reach("publish.renamed")
 
-    def _exclude(self, token: str, name: str, fence: str) -> bool:
-        """Leave older workers nothing to rename; whether what one of them hid was put back."""
+    def _exclude(self, token: str, name: str, fence: str) -> tuple[bool, bool]:
+        """Leave older workers nothing to rename; whether the name is taken, and whether what one hid was put back."""
         with self._session(f"looking for what older workers left of {name!r}") as session:
             found = session.names(self._path(session, split(name)[0]))
             if split(token)[1] not in found and session.size(self._path(session, token)) is None:
@@ -119,10 +119,16 @@ class Server(Store):
             for by in gone:
                 self._put_back(session, name, by)
                 self._reach("publish.put_back")
-        return bool(gone)
+        return split(name)[1] in found, bool(gone)
 
-    def _refuse_stranger(self, name: str, known: str | None, *, shown: bool) -> None:
+    def _refuse_stranger(self, name: str, known: str | None, *, listed: bool, shown: bool) -> None:
         there = self.stat(name)
+        if there is None and listed:
+            raise ConnectorError(
+                f"{self.location(name)} is in the folder, and the server does not tell its size: it is not ours, "
+                "or was taken away just now; let this user read what is there, or give the delivery another path",
+                retriable=True,
+            )
         if there is None or (known and (there.sha256 or self.digest(name)) == known):
             return
         if shown and known is None:

@@ -36,14 +36,6 @@ def store(shelf: Shelf) -> Iterator[Store]:
     made.close()
 
 
-@pytest.fixture
-def part(tmp_path: Path) -> Path:
-    """A sealed part."""
-    path = tmp_path / "part"
-    path.write_bytes(b"rows")
-    return path
-
-
 def sha(data: bytes) -> str:
     """A hash as the ledger keeps it."""
     return hashlib.sha256(data).hexdigest()

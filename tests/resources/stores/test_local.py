@@ -20,14 +20,6 @@ def store(tmp_path: Path) -> Local:
     return Local(path=str(tmp_path / "out"))
 
 
-@pytest.fixture
-def part(tmp_path: Path) -> Path:
-    """A sealed part."""
-    path = tmp_path / "part"
-    path.write_bytes(b"rows")
-    return path
-
-
 def visible(store: Local) -> list[str]:
     """What a partner's `*` finds."""
     return sorted(path.name for path in Path(store.path).rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -19,7 +19,7 @@ COMMANDS: dict[str, str] = {
     "check": "look", "list": "look", "show": "look",
     "preview": "before", "plan": "before",
     "run": "run", "backfill": "run",
-    "history": "after", "verify": "after", "redeliver": "after", "resolve": "after",
+    "history": "after", "verify": "after", "redeliver": "after", "resolve": "after", "download": "download",
     "ui": "serve",
 }  # fmt: skip
 

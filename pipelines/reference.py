@@ -48,6 +48,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "verify": ("outgate verify orders",),
     "redeliver": ("outgate redeliver orders --partition 2026-01-31 --delivery folder",),
     "resolve": ("outgate resolve orders --partition 2026-01-31 --delivery folder --as delivered",),
+    "download": (
+        "outgate download orders --partition 2026-01-31 --to /tmp/orders",
+        "outgate download orders --link 12h",
+    ),
     "ui": ("outgate ui --port 3000",),
 }
 """Lines that a reader can type, by command."""

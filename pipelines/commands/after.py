@@ -15,7 +15,7 @@ from pipelines.project import Project
 from pipelines.views import history_rows
 from resources.ledger import Delivery, Ledger, Window
 from resources.spool import Spool
-from resources.stores.base import Store
+from resources.stores.base import Stat, Store
 from spec.errors import ConnectorError, DeclarationError, SpoolLost
 from spec.reading import Declared
 
@@ -27,7 +27,7 @@ from spec.reading import Declared
 @json_option
 def history_command(export: str | None, partition: str | None, *, everything: bool, as_json: bool) -> None:
     """Show the receipts: one line a window and delivery."""
-    project, ledger = _open()
+    project, ledger = open_ledger()
     if export and export not in project.exports and not ledger.history(export):
         project.get(export)
     windows = ledger.history(export, partition)
@@ -51,12 +51,13 @@ def history_command(export: str | None, partition: str | None, *, everything: bo
 @click.command("verify")
 @click.argument("export")
 @click.option("--partition", help="Only this window; all that are done by default.")
+@click.option("--quick", is_flag=True, help="Compare sizes, and the hashes that stores keep, without reading files.")
 @json_option
-def verify_command(export: str, partition: str | None, *, as_json: bool) -> None:
+def verify_command(export: str, partition: str | None, *, quick: bool, as_json: bool) -> None:
     """Read the destinations back and compare names, sizes and hashes with the receipts; exit 1 when something
     differs. Files of a delivery with `collects: true` may be gone.
     """
-    project, ledger = _open()
+    project, ledger = open_ledger()
     if not ledger.states(export):
         project.get(export)
     windows = _begun(ledger.history(export))
@@ -66,7 +67,7 @@ def verify_command(export: str, partition: str | None, *, as_json: bool) -> None
     newest = _newest_writers(windows)
     done = [(window, each) for window in chosen for each in window.deliveries if each.reached == "done"]
     try:
-        rows = [_verified(project, window, delivery, newest) for window, delivery in done]
+        rows = [_verified(project, window, delivery, newest, quick=quick) for window, delivery in done]
     finally:
         for name in {delivery.connector for _, delivery in done}:
             _hang_up(project, name)
@@ -103,24 +104,20 @@ def _newest_writers(windows: list[Window]) -> dict[tuple[str, str], int]:
 
 
 def _verified(
-    project: Project, window: Window, delivery: Delivery, newest: dict[tuple[str, str], int]
+    project: Project, window: Window, delivery: Delivery, newest: dict[tuple[str, str], int], *, quick: bool
 ) -> dict[str, Any]:
-    store = project.connectors.get(delivery.connector)
-    wrong, gone = [], []
-    if not isinstance(store, Store):
-        raise DeclarationError(f"connector {delivery.connector!r} does not keep files any more")
+    store, wrong, gone = store_of(project, delivery), [], []
     for artifact in delivery.artifacts:
         if newest.get((delivery.name, artifact.name), window.id) != window.id:
             continue
         try:
-            there = store.stat(artifact.name)
-            known = there and (there.sha256 or store.digest(artifact.name))
+            there = _there(store, artifact.name, quick=quick)
         except ConnectorError as error:
             wrong.append(str(error))
             continue
         if there is None:
             gone.append(f"{artifact.name} is gone")
-        elif there.bytes != artifact.bytes or known != artifact.sha256:
+        elif there.bytes != artifact.bytes or there.sha256 not in {artifact.sha256, None}:
             wrong.append(f"{artifact.name} was changed ({there.bytes} bytes, {artifact.bytes} delivered)")
     different = wrong or (gone and not _collects(project, window, delivery.name))
     return {
@@ -129,6 +126,25 @@ def _verified(
         "found": "different" if different else "collected" if gone else "as delivered",
         "detail": "; ".join(wrong + gone),
     }  # fmt: skip
+
+
+def _there(store: Store, name: str, *, quick: bool) -> Stat | None:
+    """What is there; the hash is of its bytes, unless it is wanted quickly: then what the store says, if anything."""
+    there = store.stat(name)
+    if there is None or quick or store.reads_to_stat:
+        return there
+    try:
+        return Stat(there.bytes, store.digest(name))
+    except FileNotFoundError:
+        return None
+
+
+def store_of(project: Project, delivery: Delivery) -> Store:
+    """The store of a delivery. Raises DeclarationError."""
+    store = project.connectors.get(delivery.connector)
+    if not isinstance(store, Store):
+        raise DeclarationError(f"connector {delivery.connector!r} does not keep files any more")
+    return store
 
 
 def _hang_up(project: Project, name: str) -> None:
@@ -153,7 +169,7 @@ def redeliver_command(export: str, partition: str, deliveries: tuple[str, ...], 
     """Send the same sealed bytes again; the source is not read."""
     from pipelines.commands.run import _execute
 
-    project, ledger = _open()
+    project, ledger = open_ledger()
     _refuse_old_snapshot(project.get(export), partition, ledger)
     _refuse_given_up(project.get(export), partition, ledger)
     ledger.reopen(export, partition, deliveries, _who())
@@ -203,7 +219,7 @@ def _refuse_old_snapshot(declared: Declared, partition: str, ledger: Ledger) -> 
 )
 def resolve_command(export: str, partition: str, delivery: str, verdict: str) -> None:
     """Decide a delivery whose outcome is unknown; who said so is kept in the ledger."""
-    _, ledger = _open()
+    _, ledger = open_ledger()
     ledger.resolve(export, partition, delivery, delivered=verdict == "delivered", who=_who())
     click.echo(
         f"{export} {partition} {delivery}: resolved as {verdict}; "
@@ -211,7 +227,8 @@ def resolve_command(export: str, partition: str, delivery: str, verdict: str) ->
     )
 
 
-def _open() -> tuple[Project, Ledger]:
+def open_ledger() -> tuple[Project, Ledger]:
+    """The project and its ledger. Raises DeclarationError, LedgerError."""
     project = Project.find()
     ledger, _ = Home.find(project.root, project.environment).open()
     return project, ledger

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, ClassVar
 
 from pydantic import Field
 
@@ -66,6 +66,8 @@ class Store(Connector):
     call, are opened again when they are gone, and are given back by `close`. One thread at a time uses a store.
     """
 
+    reads_to_stat: ClassVar[bool] = False
+    """Whether the sha256 of `stat` is of the bytes that are there, and not what was written beside them once."""
     manifest_beside: bool = True
     """Whether a manifest is written beside the files unless the delivery says otherwise."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 5

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class Local(Store):
     `.{name}.{fence}.gone` was published and is about to be removed.
     """
 
+    reads_to_stat: ClassVar[bool] = True
     type: Literal["local"] = "local"
     path: str
     attempts: Annotated[int, Field(ge=1, le=20)] = 1

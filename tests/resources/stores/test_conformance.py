@@ -243,8 +243,8 @@ def test_a_probe_leaves_nothing(shelf: Shelf, store: Store) -> None:
 
 def test_a_thousand_parts(shelf: Shelf, store: Store, part: Path) -> None:
     """Each its own bytes, each published once."""
-    for number in range(1000):
-        deliver(store, part, f"many/{number:04}.csv", str(number).encode())
-    names = shelf.names()
-    assert names == [f"many/{number:04}.csv" for number in range(1000)]
-    assert all(shelf.get(name) == str(int(name[5:9])).encode() for name in names[::97])
+    wanted = {f"many/{number // 100}/{number:04}.csv": str(number).encode() for number in range(1000)}
+    for name, data in wanted.items():
+        deliver(store, part, name, data)
+    assert shelf.names() == list(wanted)
+    assert all(shelf.get(name) == wanted[name] for name in list(wanted)[::97])

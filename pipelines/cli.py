@@ -19,7 +19,8 @@ COMMANDS: dict[str, str] = {
     "check": "look", "list": "look", "show": "look",
     "preview": "before", "plan": "before",
     "run": "run", "backfill": "run",
-    "history": "after", "verify": "after", "redeliver": "after", "resolve": "after", "download": "download",
+    "history": "after", "verify": "after", "redeliver": "after", "resolve": "after",
+    "download": "download", "tidy": "tidy",
     "ui": "serve",
 }  # fmt: skip
 

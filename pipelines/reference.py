@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "outgate download orders --partition 2026-01-31 --to /tmp/orders",
         "outgate download orders --link 12h",
     ),
+    "tidy": ("outgate tidy --older-than 30d --dry-run",),
     "ui": ("outgate ui --port 3000",),
 }
 """Lines that a reader can type, by command."""

@@ -21,7 +21,7 @@ from spec.template import slug
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from resources.ledger import Artifact, Lease
+    from resources.ledger import Artifact, Lease, Window
 
 
 class Spool:
@@ -53,6 +53,17 @@ class Spool:
             if old.name != f"g{lease.generation}-f{lease.fence}":
                 shutil.rmtree(old, ignore_errors=True)
                 reach("spool.tidied")
+
+    def forget(self, window: Window, *, really: bool = True) -> int:
+        """Remove what one generation of a window sealed; the bytes that it had. Nothing happens when it is gone."""
+        folder, size = self.root / "sealed" / window.export / slug(window.partition), 0
+        for sealed in sorted(folder.glob(f"g{window.generation}-f*")):
+            size += sum(path.stat().st_size for path in sealed.rglob("*") if path.is_file())
+            if really:
+                shutil.rmtree(sealed)
+        if really and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return size
 
     def relative(self, path: Path) -> str:
         """A path as the ledger keeps it."""

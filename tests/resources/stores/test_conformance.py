@@ -179,16 +179,16 @@ class Racer(threading.Thread):
 
 def test_sweeping_takes_what_older_workers_left(shelf: Shelf, store: Store, part: Path) -> None:
     """Of this name only, but for what is kept."""
-    part.write_bytes(b"older")
-    old, other = store.stage(part, "x.csv", "g1-f1"), store.stage(part, "x.csv.gz", "g1-f1")
-    part.write_bytes(b"rows")
+    older = part.with_name("older")
+    older.write_bytes(b"older")
+    old, other = store.stage(older, "x.csv", "g1-f1"), store.stage(part, "x.csv.gz", "g1-f1")
     mine = store.stage(part, "x.csv", "g1-f2")
     store.sweep("x.csv", frozenset({mine}), "g1-f2")
     assert (store.staged(mine), store.staged(other)) == (True, True)
     store.publish(mine, "x.csv", None, part)
     store.publish(other, "x.csv.gz", None, part)
     with pytest.raises((FileNotFoundError, ConnectorError)):
-        store.publish(old, "x.csv", None, part)
+        store.publish(old, "x.csv", None, older)
     assert (shelf.names(), shelf.hidden()) == (["x.csv", "x.csv.gz"], [])
 
 

@@ -120,10 +120,12 @@ class ExcelSink:
             self._text(column, str(value))
 
     def _decimal(self, column: int, value: Decimal) -> None:
-        if len(value.normalize().as_tuple().digits) <= DIGITS:
+        text = f"{value:f}"  # never an operation of decimals: each would round to the 28 digits of its context
+        whole, _, fraction = text.lstrip("-").partition(".")
+        if len((whole + fraction.rstrip("0")).lstrip("0")) <= DIGITS:
             self._sheet.write_number(self._row, column, float(value))
         else:
-            self._text(column, f"{value:f}")
+            self._text(column, text)
 
     def _float(self, column: int, value: float) -> None:
         if math.isfinite(value):

@@ -20,6 +20,7 @@ from assets.outcome import hidden, masked_preview
 from assets.plan import Plan
 from assets.seal import path_values
 from assets.spelling import quoted
+from assets.stream import counted
 from assets.transform import Shaped, engine, refused, shape, write
 from assets.windows import Window
 from spec.changes import OPERATIONS
@@ -82,7 +83,8 @@ def _added(plan: Plan, shaped: Shaped) -> Shaped:
 
 def _read(plan: Plan, window: Window, ids: Ids | None, path: Path, most: int) -> int:
     rows = 0
-    with pq.ParquetWriter(path, arrow_schema(plan.relation.columns)) as writer:
+    schema = arrow_schema(plan.relation.columns)
+    with pq.ParquetWriter(path, schema, write_statistics=counted(schema)) as writer:
         for batch in first(plan, window, ids, most):
             rows += batch.num_rows
             writer.write_batch(batch)

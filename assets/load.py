@@ -7,7 +7,7 @@ order of the writes is the promise: `uploaded` is in the ledger before the first
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import sleep
 from typing import TypeVar
@@ -42,6 +42,8 @@ class Loading:
     replaces: bool
     """Whether a newer window may take the place of an older one's files: so it is with snapshots of one name."""
     progress: Callable[[int, int], None]
+    doubtful: set[tuple[str, int]] = field(default_factory=set)
+    """Artifacts that this worker has tried to publish without learning what came of it."""
 
     def run(self) -> None:
         """Drive the delivery from wherever the ledger says it is to done."""
@@ -54,11 +56,13 @@ class Loading:
         for _ in range(ROUNDS):
             if self._round():
                 return
+        raise self._vanishing()
+
+    def _vanishing(self) -> ConnectorError:
         name = self.record().name
-        message = (
+        return ConnectorError(
             f"delivery {name!r}: what was written there is gone again after {ROUNDS} tries; does something remove it?"
         )
-        raise ConnectorError(message)
 
     def _round(self) -> bool:
         """One pass over the steps that are left; False when it has to begin again with staging."""
@@ -80,7 +84,7 @@ class Loading:
             token = self._patiently(partial(self.store.stage, source, artifact.name, self._fence))
             reach("load.staged")
             tokens[artifact.kind, artifact.number] = token
-            self._sweep(artifact.name, token)
+            self._patiently(partial(self._sweep, artifact.name, token))
             reach("load.swept")
             self.progress(artifact.rows, artifact.bytes)
         self.ledger.uploaded(self.lease, delivery.name, tokens)
@@ -122,35 +126,66 @@ class Loading:
     def _publish(self, delivery: Delivery) -> bool:
         for artifact in ordered(delivery.artifacts):
             self.ledger.check(self.lease)
-            if not self._patiently(partial(self._publish_one, delivery, artifact)):
+            if not self._published(delivery, artifact):
                 return False
             reach("load.published_one")
         self.ledger.published(self.lease, delivery.name)
         return True
 
+    def _published(self, delivery: Delivery, artifact: Artifact) -> bool:
+        """Publish one; where the partner collects, what was staged of it and is gone is staged again, of it alone: the
+        others may have been taken by now.
+        """
+        for _ in range(ROUNDS):
+            if self._patiently(partial(self._publish_one, delivery, artifact)):
+                return True
+            if not self.collects:
+                return False
+            artifact = self._stage_again(delivery, artifact)
+        raise self._vanishing()
+
+    def _stage_again(self, delivery: Delivery, artifact: Artifact) -> Artifact:
+        source = self.spool.sealed(artifact)
+        self.ledger.check(self.lease)
+        token = self._patiently(partial(self.store.stage, source, artifact.name, self._fence))
+        reach("load.staged_again")
+        self.ledger.staged_again(self.lease, delivery.name, artifact.kind, artifact.number, token)
+        self.doubtful.discard((artifact.kind, artifact.number))
+        return replace(artifact, token=token, attempted=False)
+
     def _publish_one(self, delivery: Delivery, artifact: Artifact) -> bool:
         self._refuse_older(delivery, artifact)
         there = self._there(artifact.name)
-        token = artifact.token or ""
+        token, which = artifact.token or "", (artifact.kind, artifact.number)
+        attempted = artifact.attempted or which in self.doubtful
         if there and _same(there, artifact):
             self.store.sweep(artifact.name, frozenset(), self._fence)
             return True
         if not self.store.staged(token):
-            return self.collects and artifact.attempted and there is None
+            return self.collects and attempted and there is None
         if self.collects:
-            self.ledger.publishing(self.lease, delivery.name, artifact.kind, artifact.number)
+            self.ledger.publishing(self.lease, delivery.name, *which)
         try:
             source = self.spool.root / artifact.path
             self.store.publish(token, artifact.name, self._replaced(delivery, artifact, there), source)
         except FileNotFoundError:
             self.ledger.check(self.lease)  # somebody else published or removed it: are we still the one to do this?
             return False
+        except ConnectorError as error:
+            if error.retriable:
+                self.doubtful.add(which)
+            elif self.collects and not attempted:
+                self.ledger.publishing(self.lease, delivery.name, *which, begun=False)
+            raise
         return True
 
     def _there(self, name: str) -> Stat | None:
         """What has the name already; it is read where the store does not know its hash: a size is no proof."""
         there = self.store.stat(name)
-        return Stat(there.bytes, self.store.digest(name)) if there and there.sha256 is None else there
+        try:
+            return Stat(there.bytes, self.store.digest(name)) if there and there.sha256 is None else there
+        except FileNotFoundError:  # taken just now
+            return None
 
     def _replaced(self, delivery: Delivery, artifact: Artifact, there: Stat | None) -> str | None:
         """What may be replaced: only what the ledger knows to be our own."""
@@ -178,12 +213,15 @@ class Loading:
         names = {artifact.name for artifact in delivery.artifacts}
         for old in self.ledger.older_generations(self.lease):
             if old.delivery == delivery.name and old.name not in names:
-                self.store.sweep(old.name, frozenset(), self._fence)
-                there = self.store.stat(old.name)
-                if there and _same(there, old):
-                    reach("load.surplus_found")
-                    self.store.remove(old.name, old.sha256, self._fence, lambda: self.ledger.check(self.lease))
-                    reach("load.surplus_removed")
+                self._patiently(partial(self._remove_old, old))
+
+    def _remove_old(self, old: Artifact) -> None:
+        self.store.sweep(old.name, frozenset(), self._fence)
+        there = self.store.stat(old.name)
+        if there and _same(there, old):
+            reach("load.surplus_found")
+            self.store.remove(old.name, old.sha256, self._fence, lambda: self.ledger.check(self.lease))
+            reach("load.surplus_removed")
 
     def _receipt(self, delivery: Delivery) -> dict[str, object]:
         parts = [artifact for artifact in ordered(delivery.artifacts) if artifact.kind == "part"]

@@ -5,6 +5,7 @@ A value is revealed at the moment of use and remembered only to be taken out of 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from spec.errors import DeclarationError
 from spec.secrets import FromEnv, Secret
 
 _revealed: set[str] = set()
-_SHORTEST = 4
+_SHORTEST, _LINE = 4, 12
 
 
 def reveal(secret: Secret) -> str:
@@ -37,9 +38,26 @@ def _read(path: Path) -> str:
         return ""
 
 
+def reveal_line(secret: Secret) -> str:
+    """The same for a value of one line: a key, a token or a password that is sent as it is.
+
+    Raises DeclarationError where a line break or another control character is in it.
+    """
+    value = reveal(secret)
+    if not value.isprintable():
+        raise DeclarationError(
+            f"the value of {secret} has a line break or another control character in it; copy it again"
+        )
+    return value
+
+
 def scrub(text: str) -> str:
-    """The text without any value that was revealed, in its plain or URL form."""
+    """The text without any value that was revealed, as it is, or in the forms of URLs, JSON and Python; of a value of
+    several lines, without any of them.
+    """
     for value in sorted(_revealed, key=len, reverse=True):
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, "***").replace(quote(value, safe=""), "***")
+        forms = {value, quote(value, safe=""), quote(value), repr(value)[1:-1], json.dumps(value)[1:-1]}
+        forms |= {line.strip() for line in value.splitlines() if len(line.strip()) >= _LINE}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "***") if len(form) >= _SHORTEST else text
     return text

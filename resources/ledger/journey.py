@@ -96,13 +96,15 @@ class Journey(Quotas):
             _keep_tokens(conn, found, tokens)
         reach("ledger.uploaded.after")
 
-    def publishing(self, lease: Lease, delivery: str, kind: str, number: int) -> None:
-        """Record that one artifact is about to get its final name: if it is gone afterwards, it was there before."""
+    def publishing(self, lease: Lease, delivery: str, kind: str, number: int, *, begun: bool = True) -> None:
+        """Record that one artifact is about to get its final name: if it is gone afterwards, it was there before; or,
+        with `begun` False, that it certainly did not get it.
+        """
         reach("ledger.publishing.before")
         with self.write() as conn:
             found = rows.delivery_of(conn, rows.fenced(conn, lease), delivery)
             one = and_(artifact.c.delivery_id == found["id"], artifact.c.kind == kind, artifact.c.number == number)
-            conn.execute(update(artifact).where(one).values(attempted=True))
+            conn.execute(update(artifact).where(one).values(attempted=begun))
         reach("ledger.publishing.after")
 
     def published(self, lease: Lease, delivery: str) -> None:
@@ -120,6 +122,16 @@ class Journey(Quotas):
             found = self._step(conn, lease, delivery, "restaged", reason)
             rows.clear_tokens(conn, found)
             rows.set_delivery(conn, found, reached="sealed", state="sealed", attempt=found["attempt"] + 1)
+
+    def staged_again(self, lease: Lease, delivery: str, kind: str, number: int, token: str) -> None:
+        """Record where one artifact lies now whose staged bytes were gone; what became of the others stays as it is."""
+        with self.write() as conn:
+            row = rows.fenced(conn, lease)
+            found = rows.delivery_of(conn, row, delivery)
+            _keep_tokens(conn, found, {(kind, number): token})
+            one = and_(artifact.c.delivery_id == found["id"], artifact.c.kind == kind, artifact.c.number == number)
+            conn.execute(update(artifact).where(one).values(attempted=False))
+            self.note(conn, "restaged", row, delivery=delivery, who=lease.owner, detail=f"{kind} {number} was gone")
 
     def close_delivery(
         self,

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from spec.base import like
+
+Host = Annotated[str, like(r"^[^\s/@.]+(\.[^\s/@.]+)*$", "sftp.partner.example: a name or an address alone")]
 ConnectSeconds = Annotated[int, Field(ge=1, le=600, description="seconds until a connection stands")]
 IdleSeconds = Annotated[int, Field(ge=1, le=3600, description="seconds that the server may be silent")]
 

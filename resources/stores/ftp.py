@@ -7,6 +7,7 @@ fences staged or hid, and only then looks; a rename of what was taken away fails
 
 from __future__ import annotations
 
+import codecs
 import ftplib
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, ClassVar, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from resources.failpoint import reach
-from resources.secrets import reveal
+from resources.secrets import reveal_line
 from resources.stores.base import Stat, Store, inside, occupied
+from resources.stores.endpoints import Host
 from resources.stores.ftp_errors import translated, usable_after
 from resources.stores.ftp_names import beside, left, split
 from resources.stores.ftp_reading import incoming
@@ -33,6 +35,16 @@ USUAL_PORT = 21
 MINIMUM = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
+def known(encoding: str) -> str:
+    """The name of an encoding, if there is one. Raises ValueError."""
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        message = f"{encoding!r} is no encoding; write utf-8, latin-1 or another one that Python knows"
+        raise ValueError(message) from None
+    return encoding
+
+
 class Server(Store):
     """What both have. In each folder `.{name}.{fence}.part` is staged, `.{name}.{fence}.gone` was published and is
     about to be removed or replaced.
@@ -40,14 +52,14 @@ class Server(Store):
 
     scheme: ClassVar[str]
 
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] = USUAL_PORT
     user: str
     password: Secret
     folder: str = Field(default="", description="below the folder that the login starts in, or from / on")
     create_folders: bool = True
     passive: bool = Field(default=True, description="false: the server connects to us")
-    encoding: str = "utf-8"
+    encoding: Annotated[str, AfterValidator(known)] = "utf-8"
     server_hash: bool = Field(default=False, description="believe the server's HASH or XSHA256")
     connect_timeout: Annotated[int, Field(ge=1, description="seconds")] = 10
     idle_timeout: Annotated[int, Field(ge=1, description="seconds that the server may be silent")] = 60
@@ -274,7 +286,7 @@ class Server(Store):
         with translated(self.where, "connecting"):
             session = Session(self._dial())
             try:
-                session.start(self.user, lambda: reveal(self.password))
+                session.start(self.user, lambda: reveal_line(self.password))
             except BaseException:
                 session.close()
                 raise

@@ -54,7 +54,8 @@ class Local(Store):
 
     def staged(self, token: str) -> bool:
         """Whether the `.part` file is there."""
-        return self._file(token).is_file()
+        with _refusals(f"looking for {token!r}"):
+            return self._file(token).is_file()
 
     def publish(self, token: str, name: str, replaces: str | None, source: Path) -> None:  # noqa: ARG002
         """Rename in one step, without replacing when nothing may be there, and fsync the folder."""
@@ -85,22 +86,24 @@ class Local(Store):
     def stat(self, name: str) -> Stat | None:
         """Size and sha256, read back from the disk."""
         file = self._file(name)
-        if not file.is_file():
-            return None
-        with _refusals(f"reading {name!r}"), file.open("rb") as reader:
-            return Stat(file.stat().st_size, hashlib.file_digest(reader, "sha256").hexdigest())
+        with _refusals(f"reading {name!r}"):
+            if not file.is_file():
+                return None
+            with file.open("rb") as reader:
+                return Stat(file.stat().st_size, hashlib.file_digest(reader, "sha256").hexdigest())
 
     def sweep(self, name: str, keep: frozenset[str], fence: str) -> list[str]:
         """Remove the `.part` files of a name that this worker or an older one left, and put back what they hid."""
         final = self._file(name)
-        for path in self._left(final, "gone", fence):
-            self._put_back(path, final)
-            reach("local.put_back")
-        staged = {str(path.relative_to(self._root)): path for path in self._left(final, "part", fence)}
-        gone = [token for token in staged if token not in keep]
-        for token in gone:
-            staged[token].unlink(missing_ok=True)
-            reach("local.swept")
+        with _refusals(f"removing what older workers left of {name!r}"):
+            for path in self._left(final, "gone", fence):
+                self._put_back(path, final)
+                reach("local.put_back")
+            staged = {str(path.relative_to(self._root)): path for path in self._left(final, "part", fence)}
+            gone = [token for token in staged if token not in keep]
+            for token in gone:
+                staged[token].unlink(missing_ok=True)
+                reach("local.swept")
         return gone
 
     @staticmethod

@@ -45,6 +45,7 @@ class S3(Bucket):
     """Objects below `prefix` of one bucket. The sha256 of each is in its metadata, as `sha256`."""
 
     type: Literal["s3"] = "s3"
+    _bucket_seen: bool = PrivateAttr(default=False)
     _begun: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
     """Uploads that this object began: by key, the fence of each."""
 
@@ -140,7 +141,18 @@ class S3(Bucket):
         except Refusal as refusal:
             if refusal.code not in MISSING:
                 raise
+            self._refuse_no_bucket()
             return None
+
+    def _refuse_no_bucket(self) -> None:
+        """HEAD says 404 of an object whether there is a bucket or not; who may not ask for the bucket is let be."""
+        if not self._bucket_seen:
+            try:
+                self._call(f"looking at s3://{self.bucket}", "head_bucket")
+            except Refusal as refusal:
+                if refusal.code not in {"403", "AccessDenied"}:
+                    raise
+            self._bucket_seen = True
 
     def _hash(self, name: str, there: dict[str, Any]) -> str:
         return _sha256(there) or self.digest(name)

@@ -45,6 +45,7 @@ ADVICE: Mapping[str, tuple[bool, str]] = {
     "AccessControlListNotSupported": (False, "the bucket takes no ACL: leave `acl` out"),
     "KMS.NotFoundException": (False, "check `kms_key_id`"),
     "KMS.DisabledException": (False, "the key of `kms_key_id` is disabled"),
+    "404": (False, "there is no such bucket: check `bucket`; it is never made by a delivery"),
     "NoSuchBucket": (False, "check `bucket`; it is never made by a delivery"),
     "NotImplemented": (False, "the endpoint lacks this: see `checksum`, `sse`, `tags` and `acl`"),
     "RequestTimeTooSkewed": (False, CLOCK),

@@ -5,6 +5,7 @@ What is done with files is in s3.py, what errors mean in s3_errors.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from resources.secrets import reveal
+from resources.secrets import reveal_line
 from resources.stores.base import Store
 from resources.stores.s3_errors import translated
 from resources.stores.s3_upload import Checksum
@@ -23,6 +24,7 @@ from spec.errors import ConnectorError
 from spec.secrets import Secret
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+ENDPOINT = re.compile(r"https?://[^\s/@.][^\s/@]*(/\S*)?")
 SMALLEST_PART = 5 << 20
 TRIES = 3
 """How often the client itself sends a request; how often a step is taken is `attempts`."""
@@ -94,8 +96,8 @@ class Bucket(Store):
         session = boto3.session.Session(profile_name=self.profile, region_name=self.region)
         core = session._session  # noqa: SLF001  (boto3 has no other way to credentials of a role)
         if self.access_key_id and self.secret_access_key:
-            token = reveal(self.session_token) if self.session_token else None
-            core.set_credentials(reveal(self.access_key_id), reveal(self.secret_access_key), token)
+            token = reveal_line(self.session_token) if self.session_token else None
+            core.set_credentials(reveal_line(self.access_key_id), reveal_line(self.secret_access_key), token)
         if self.role_arn:
             core._credentials = self._assumed(core)  # noqa: SLF001
         self._credentials = core.get_credentials()
@@ -192,7 +194,7 @@ RULES: tuple[Rule, ...] = (
         "an external id belongs to a `role_arn`",
     ),
     (
-        lambda it: it.endpoint_url is not None and not it.endpoint_url.startswith(("https://", "http://")),
+        lambda it: it.endpoint_url is not None and not ENDPOINT.fullmatch(it.endpoint_url),
         "endpoint_url",
         "write https:// and the host",
     ),

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from resources.failpoint import reach
 from resources.stores import sftp_wire as wire
 from resources.stores.base import FENCE, Stat, Store, age, inside, occupied
+from resources.stores.endpoints import Host
 from resources.stores.sftp_errors import failed, refusal
 from resources.stores.sftp_keys import pin
 from resources.stores.sftp_session import Limits, Peer, Session, opened
@@ -41,7 +42,7 @@ class Sftp(Store):
     """
 
     type: Literal["sftp"] = "sftp"
-    host: str
+    host: Host
     port: Port = 22
     user: str
     password: Secret | None = None
@@ -59,7 +60,7 @@ class Sftp(Store):
     idle_timeout: Seconds = 60
     keepalive: Annotated[int, Field(ge=0, le=3600, description="seconds; 0 is none")] = 30
     block_size: Annotated[int, Field(ge=1024, le=wire.LARGEST, description="bytes")] | None = None
-    jump_host: str | None = None
+    jump_host: Host | None = None
     jump_port: Port = 22
     jump_user: str | None = None
     jump_password: Secret | None = None

@@ -79,18 +79,28 @@ def pins(said: Sequence[str], known_hosts: str | None, host: str, port: int) -> 
 
 
 def _known(path: str, host: str, port: int) -> list[str]:
-    """The lines of a known_hosts file that are about this server, hashed ones too; marked ones (@...) are not."""
+    """The lines of a known_hosts file that are about this server, hashed ones too. Of the marked ones (@...) those of
+    authorities are not; a key that is revoked is none of them.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConnectorError(f"`known_hosts` {path!r} cannot be read: {error}") from None
     name = host if port == SSH_PORT else f"[{host}]:{port}"
-    return [line for line in lines if line[:1] not in {"#", "@", ""} and _about(line.split()[0], name.lower())]
+    said = [words for line in lines if (words := line.split()) and not words[0].startswith("#")]
+    revoked = {words[3] for words in said if words[0] == "@revoked" and len(words) > 3}  # noqa: PLR2004
+    return [
+        " ".join(words)
+        for words in said
+        if not words[0].startswith("@") and not revoked & set(words) and _about(words[0], name.lower())
+    ]
 
 
 def _about(names: str, host: str) -> bool:
     if names.startswith("|1|"):
-        _, _, salt, hashed = names.split("|")
+        _, _, salt, hashed, *_ = [*names.split("|"), "", ""]
+        if not (_decodes(salt) and _decodes(hashed)):
+            return False
         found = hmac.new(base64.b64decode(salt), host.encode(), hashlib.sha1).digest()
         return hmac.compare_digest(found, base64.b64decode(hashed))
     patterns = [name.replace("[", "[[]").lower() for name in names.split(",")]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from threading import Event, Timer
 from typing import Any
 
-from resources.secrets import reveal
+from resources.secrets import reveal, reveal_line
 from resources.stores.sftp_errors import Failed, translated
 from resources.stores.sftp_keys import Pins, fingerprint, kind_of, pins, private_key
 from resources.stores.sftp_wire import Wire
@@ -126,6 +127,27 @@ def _hang_up(transport: Any) -> None:
         transport.sock.close()
 
 
+@contextmanager
+def _bounded(transport: Any, seconds: float) -> Iterator[None]:
+    """End the line after so long: the library waits for some answers for ever."""
+    over = Event()
+
+    def end() -> None:
+        over.set()
+        _hang_up(transport)
+
+    timer = Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if over.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+
+
 def opened(peer: Peer, jump: Peer | None, limits: Limits) -> Session:
     """Connect, by way of `jump` where there is one, and log in. Raises ConnectorError."""
     if find_spec("paramiko") is None:
@@ -140,7 +162,8 @@ def opened(peer: Peer, jump: Peer | None, limits: Limits) -> Session:
         with translated(f"{peer.where}: opening SFTP"):
             channel = transports[-1].open_session(window_size=WINDOW, timeout=limits.connect)
             channel.settimeout(limits.idle)
-            channel.invoke_subsystem("sftp")
+            with _bounded(transports[-1], limits.idle):
+                channel.invoke_subsystem("sftp")
             return Session(Wire(channel), transports, peer.where)
     except BaseException:
         for each in reversed(transports):
@@ -273,7 +296,7 @@ def _ways(transport: Any, peer: Peer) -> dict[str, Callable[[], list[str]]]:
         key = private_key(reveal(peer.private_key), opens, f"{peer.where}: {peer.private_key}")
         ways["publickey"] = lambda: transport.auth_publickey(peer.user, key)
     if peer.password is not None:
-        password = reveal(peer.password)
+        password = reveal_line(peer.password)
         ways["password"] = lambda: transport.auth_password(peer.user, password)
     return ways
 

@@ -163,6 +163,27 @@ def test_a_password_is_given_where_it_is_asked_for(secrets: dict[str, dict[str, 
         assert {PASSWORD, CANARY} <= set(server.offered)
 
 
+def test_a_server_that_never_opens_sftp_is_not_waited_for(secrets: dict[str, dict[str, str]]) -> None:
+    """It lets people in, and does not say whether it has files: the library would wait for ever."""
+
+    class Silent(Recorder):
+        def check_channel_request(self, *_: object) -> int:
+            return 0  # granted
+
+        def check_channel_subsystem_request(self, *_: object) -> bool:
+            over.wait(30)
+            return False
+
+    over = threading.Event()
+    with recording(Silent(questions=True, right=PASSWORD)) as server:
+        given = {"host": "127.0.0.1", "port": server.port, "user": "ann", "host_key": server.host_key}
+        store = Sftp.model_validate(given | {"password": secrets["right"], "connect_timeout": 2, "idle_timeout": 1})
+        with pytest.raises(ConnectorError, match="opening SFTP") as error:
+            store.stat("x.csv")
+        assert error.value.retriable
+        over.set()
+
+
 def test_a_key_is_pinned_in_each_of_its_forms(sshd: Sshd, tmp_path: Path) -> None:
     """Whole, as a fingerprint, among others, of a type that is not the server's first, in known_hosts, hashed too."""
     other = " ".join((sshd.home / "stranger.pub").read_text().split()[:2])
@@ -179,6 +200,8 @@ def test_a_key_is_pinned_in_each_of_its_forms(sshd: Sshd, tmp_path: Path) -> Non
         f"127.0.0.1 {sshd.host_key()}",
         f"@revoked [127.0.0.1]:{sshd.port} {sshd.host_key()}",
         f"[*]:{sshd.port},![127.*]:* {sshd.host_key()}",
+        f"@revoked * {sshd.host_key()}\n[127.0.0.1]:{sshd.port} {sshd.host_key()}",
+        f"   \n|1|damaged {sshd.host_key()}\n|1|a|b|c {sshd.host_key()}",
     ):
         hosts.write_text(line + "\n")
         assert "none is pinned" in problems(sshd, host_key=[], known_hosts=str(hosts))[0]

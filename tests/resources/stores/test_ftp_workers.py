@@ -109,7 +109,7 @@ def test_control_a_late_worker_that_nobody_excluded(shelf: Remote, part: Path, m
 
     new = part.with_name("new")
     new.write_bytes(b"new")
-    monkeypatch.setattr(ftp.Server, "_exclude", lambda *_: False)
+    monkeypatch.setattr(ftp.Server, "_exclude", lambda *_: (False, False))
     late = made(shelf)
     token = late.stage(part, "x.csv", "g1-f1")
 
